@@ -1,0 +1,3 @@
+// The public face of Peerloom.
+export * from './kernel/index.js'
+export * from './model/index.js'

@@ -1,0 +1,17 @@
+import type { Contact, NodeId } from '../../model/index.js'
+import { token } from '../token.js'
+import type { Connection } from './transport.js'
+
+export interface RelayOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Carries ciphertext between two nodes that cannot reach each other. No plugin fulfils this contract yet. */
+export interface Relay {
+  /** Asks a public node to carry datagrams for this one. Resolves with a function that gives the reservation up. */
+  reserve(relay: Contact, options?: RelayOptions): Promise<() => void>
+  /** Connects to a peer through one of its relays. */
+  dial(peer: NodeId, relay: Contact, options?: RelayOptions): Promise<Connection>
+}
+
+export const Relay = token<Relay>('Relay')

@@ -1,0 +1,157 @@
+import type { NodeId } from '../../model/index.js'
+
+/** Whatever JSON can say. A member that is `undefined` is left out. */
+export type JsonValue =
+  null | boolean | number | string | readonly JsonValue[] | { readonly [member: string]: JsonValue | undefined }
+
+/** The five kinds of call. */
+export type MethodKind = 'unary' | 'client' | 'server' | 'duplex' | 'raw'
+
+/** What is left of a call's time. */
+export interface CallTimer {
+  /** Milliseconds that the whole call may take; Infinity if it may take for ever. */
+  readonly timeoutMs: number
+  /** Milliseconds left; 0 when none are. */
+  getTimeout(): number
+}
+
+/** Who calls. A plain record, so that it can be logged and passed on. */
+export interface CallMeta {
+  /** The caller, as its certificate proved. */
+  readonly nodeId: NodeId
+  /** The id of the connection that the call came by. */
+  readonly connection: string
+  /** Where the caller's datagrams come from: `host:port`. */
+  readonly remote: string
+  readonly [key: string]: JsonValue
+}
+
+/** What a handler knows of its call. */
+export interface CallContext {
+  /** Aborted when the caller cancels, the deadline passes, the connection ends or the method is taken back. */
+  readonly signal: AbortSignal
+  readonly timer: CallTimer
+  readonly meta: CallMeta
+}
+
+export type AnyIterable<T> = AsyncIterable<T> | Iterable<T>
+
+/** What a raw call gives back: a result, and bytes that follow. */
+export interface RawAnswer<O> {
+  readonly result: O
+  readonly body: AnyIterable<Uint8Array>
+}
+
+/** The function behind a method of each kind. Input is what the peer sent: it is JSON, but its shape is unproven. */
+export interface Handlers<I, O> {
+  unary: (input: I, context: CallContext) => O | Promise<O>
+  client: (input: AsyncIterableIterator<I>, context: CallContext) => O | Promise<O>
+  server: (input: I, context: CallContext) => AnyIterable<O>
+  duplex: (input: AsyncIterableIterator<I>, context: CallContext) => AnyIterable<O>
+  raw: (input: I, body: ReadableStream<Uint8Array>, context: CallContext) => RawAnswer<O> | Promise<RawAnswer<O>>
+}
+
+declare const types: unique symbol
+
+export interface MethodOptions {
+  /** Milliseconds that a call may take; the registry's default unless given. The caller's own limit, if shorter, wins. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * A method: its kind, its types and, where it is offered, its handler. Without a handler it describes a method of
+ * another node. Both sides can share one map of methods.
+ */
+export interface Method<K extends MethodKind = MethodKind, I = unknown, O = unknown> extends MethodOptions {
+  readonly kind: K
+  readonly handle?: Handlers<I, O>[K]
+  readonly [types]?: { input: I; output: O }
+}
+
+// Methods of any types are kept together in maps; `any` is what makes a Method<K, I, O> assignable.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyMethod = { [K in MethodKind]: Method<K, any, any> }[MethodKind]
+
+function define<K extends MethodKind>(kind: K) {
+  return <I, O>(handle?: Handlers<I, O>[K], options: MethodOptions = {}): Method<K, I, O> =>
+    handle === undefined ? { ...options, kind } : { ...options, kind, handle }
+}
+
+/**
+ * One message in, one out.
+ *
+ * @example
+ * const methods = { square: unary(({ value }: { value: number }) => ({ value: value ** 2 })) }
+ * const remote = { square: unary<{ value: number }, { value: number }>() }
+ */
+export const unary = define('unary')
+/** Many messages in, one out. */
+export const client = define('client')
+/** One message in, many out. */
+export const server = define('server')
+/** Many messages in, many out, in any order. */
+export const duplex = define('duplex')
+/** A message and bytes in, a message and bytes out. */
+export const raw = define('raw')
+
+/**
+ * A handler written as a class, in the form of @matrixai/rpc: `UnaryHandler`, `ClientHandler`, `ServerHandler`,
+ * `DuplexHandler` and `RawHandler`, exported by `peerloom`.
+ */
+export interface ClassHandler {
+  handle(input: never, cancel: (reason?: unknown) => void, meta: CallMeta | undefined, ctx: CallContext): unknown
+  timeout?: number
+}
+
+/** A caller written as an object of a class, in the form of @matrixai/rpc: `UnaryCaller` and its siblings. */
+export interface ClassCaller<T extends Uppercase<MethodKind> = Uppercase<MethodKind>, I = unknown, O = unknown> {
+  readonly type: T
+  readonly [types]?: { input: I; output: O }
+}
+
+/** Methods to offer, by name. */
+export type MethodMap = Readonly<Record<string, AnyMethod | ClassHandler>>
+
+/** Methods to call, by name. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Manifest = Readonly<Record<string, AnyMethod | ClassCaller<Uppercase<MethodKind>, any, any>>>
+
+/** A timer of whatever make (such as that of @matrixai/timer): only what is left of it is asked, once. */
+export interface TimerLike {
+  getTimeout(): number
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+  /** How long the call may take: milliseconds, or a timer that has them. The shorter of both sides' limits wins. */
+  readonly timer?: number | TimerLike | undefined
+}
+
+/** The answer of a raw call. */
+export interface RawResponse<O> {
+  readonly result: O
+  readonly body: ReadableStream<Uint8Array>
+}
+
+/**
+ * The function that calls a method of each kind. Every one ends in an `RpcError` when the other side fails, is
+ * cancelled by `signal`, and gives up at its deadline. An iterator that is left early (`break`) cancels its call.
+ */
+export interface Calls<I, O> {
+  unary: (input: I, options?: CallOptions) => Promise<O>
+  client: (input: AnyIterable<I>, options?: CallOptions) => Promise<O>
+  server: (input: I, options?: CallOptions) => AsyncIterableIterator<O>
+  duplex: (input: AnyIterable<I>, options?: CallOptions) => AsyncIterableIterator<O>
+  raw: (input: I, body: AnyIterable<Uint8Array>, options?: CallOptions) => Promise<RawResponse<O>>
+}
+
+/** The call that belongs to one entry of a manifest. */
+export type CallOf<M> =
+  M extends Method<infer K, infer I, infer O>
+    ? Calls<I, O>[K]
+    : M extends ClassCaller<infer T, infer I, infer O>
+      ? Calls<I, O>[Lowercase<T>]
+      : never
+
+/** The methods of another node as functions. */
+export type Client<M extends Manifest> = { readonly [K in keyof M]: CallOf<M[K]> }

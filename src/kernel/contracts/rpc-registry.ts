@@ -1,0 +1,74 @@
+import { PeerloomError } from '../../model/index.js'
+import { token } from '../token.js'
+import type { Client, JsonValue, Manifest, MethodMap } from './rpc-methods.js'
+import type { Connection } from './transport.js'
+
+/** JSON-RPC 2.0 error codes, and ours in the range that it leaves to servers. They cross the wire and never change. */
+export const RpcCode = {
+  PARSE_ERROR: -32700,
+  INVALID_REQUEST: -32600,
+  METHOD_NOT_FOUND: -32601,
+  INVALID_PARAMS: -32602,
+  INTERNAL_ERROR: -32603,
+  /** The handler threw; message and data are its own. */
+  HANDLER_FAILED: -32000,
+  /** The call took longer than the shorter of both sides' limits. */
+  TIMEOUT: -32001,
+  /** The caller gave up, or the method was taken back. */
+  CANCELLED: -32002,
+  /** The node has too much to do. */
+  BUSY: -32003,
+  /** The caller may not call this method. */
+  FORBIDDEN: -32004
+} as const
+
+export interface RpcErrorOptions extends ErrorOptions {
+  readonly data?: JsonValue | undefined
+  /** Made by this side, not received from the other. */
+  readonly local?: boolean
+}
+
+/**
+ * A call failed. A handler throws it to choose what its caller sees; a caller is given it with what the handler said.
+ * `rpcCode` is the JSON-RPC code, `data` whatever the handler attached. Never carries a stack trace over the wire.
+ */
+export class RpcError extends PeerloomError {
+  override readonly name = 'RpcError'
+  readonly data: JsonValue | undefined
+
+  constructor(
+    readonly rpcCode: number,
+    message: string,
+    options: RpcErrorOptions = {}
+  ) {
+    super(rpcCode === RpcCode.TIMEOUT ? 'ERR_RPC_TIMEOUT' : 'ERR_RPC', message, options)
+    this.data = options.data
+  }
+}
+
+export interface RegisterOptions {
+  /** Put before each name with a dot: `kad` makes `kad.ping`. Names are flat without it. */
+  readonly namespace?: string
+}
+
+/** A connection to call on, or a function that gives one when a call is made. */
+export type RpcTarget = Connection | ((options: { signal?: AbortSignal | undefined }) => Promise<Connection>)
+
+/**
+ * Methods offered by this node, and calls to those of others, both directions on one connection.
+ *
+ * Each plugin has its own view: what it registered is taken back when it stops.
+ */
+export interface RpcRegistry {
+  /**
+   * Offers methods until the returned function is called. Throws `ERR_INVALID_INPUT` for a name that is taken or
+   * malformed (letters, digits, `_`, `.`, `-`; `rpc.` is reserved), and then offers none of them.
+   */
+  register(methods: MethodMap, options?: RegisterOptions): () => void
+  /** The methods of another node as functions. `namespace` as in `register`. */
+  client<const M extends Manifest>(target: RpcTarget, manifest: M, options?: RegisterOptions): Client<M>
+  /** What is offered now: each wire name, its kind, and the plugin that registered it. */
+  readonly methods: readonly { readonly name: string; readonly kind: string; readonly plugin: string }[]
+}
+
+export const RpcRegistry = token<RpcRegistry>('RpcRegistry')

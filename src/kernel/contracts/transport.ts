@@ -1,0 +1,184 @@
+import { PeerloomError, type Address, type NodeId } from '../../model/index.js'
+import { token } from '../token.js'
+
+/**
+ * Codes with which a connection or a stream is ended. They cross the wire, so they never change. Codes from 0x1000 on
+ * belong to applications.
+ */
+export const CloseCode = {
+  /** Done; nothing is wrong. */
+  OK: 0x00,
+  /** The node is stopping or its transport is being replaced. */
+  SHUTDOWN: 0x01,
+  /** The certificate proves no node id, or another than the one dialled. */
+  BAD_PEER: 0x02,
+  /** There is another connection between the same two nodes, and that one is kept. */
+  DUPLICATE: 0x03,
+  /** Too many connections. */
+  LIMIT: 0x04,
+  /** Unused for long. */
+  IDLE: 0x05,
+  /** The peer broke the protocol. */
+  PROTOCOL: 0x06,
+  /** Something of ours failed. */
+  INTERNAL: 0x07,
+  /** The peer's answer no longer matters (streams). */
+  CANCELLED: 0x08,
+  /** It took too long (streams). */
+  TIMEOUT: 0x09
+} as const
+
+/** How a connection ended. */
+export interface CloseInfo {
+  /** A {@link CloseCode}, an application's code, or a transport error of RFC 9000 §20.1 if `transport` is true. */
+  readonly code: number
+  readonly reason: string
+  readonly by: 'us' | 'peer' | 'timeout'
+  readonly transport: boolean
+}
+
+/** The connection is closed; `info` says how. Thrown by whatever still uses it. */
+export class ConnectionClosedError extends PeerloomError {
+  override readonly name = 'ConnectionClosedError'
+
+  constructor(readonly info: CloseInfo) {
+    super(
+      'ERR_CONNECTION_CLOSED',
+      `the connection is closed: ${info.reason || 'no reason given'} (code ${String(info.code)}, by ${info.by})`
+    )
+  }
+}
+
+/** The peer gave a stream up; `streamCode` is its {@link CloseCode} or an application's code. */
+export class StreamResetError extends PeerloomError {
+  override readonly name = 'StreamResetError'
+
+  constructor(readonly streamCode: number) {
+    super('ERR_STREAM_RESET', `the peer gave up the stream (code ${String(streamCode)})`)
+  }
+}
+
+/**
+ * A bidirectional stream of bytes, made for speed: nothing is allocated per chunk but the chunk. `webStreams(stream)`
+ * wraps it as WHATWG streams, `chunksOf(stream)` as an async iterable.
+ *
+ * End of input alone must never be what a protocol waits for: messages carry an explicit end, since a FIN that
+ * travels alone can be lost for ever (cloudflare/quiche#2525).
+ */
+export interface Stream {
+  /** The stream's id in its connection (RFC 9000 §2.1). */
+  readonly id: number
+  readonly connection: Connection
+  /**
+   * The next chunk that has arrived; `null` at the end of input; `undefined` if nothing is there yet, in which case
+   * `onReadable` is called once something is. Throws {@link StreamResetError} or {@link ConnectionClosedError}.
+   */
+  read(): Uint8Array | null | undefined
+  /** Called when `read` has something new to say after it returned `undefined`, a failure included. One at a time. */
+  onReadable: (() => void) | undefined
+  /**
+   * Takes a chunk to send, which must not be changed afterwards. False means: wait for `onWritable` before writing
+   * more. A writer that goes on regardless gets `ERR_STREAM_OVERFLOW` after `STREAM_OVERFLOW_BYTES`. Also throws
+   * {@link StreamResetError}, {@link ConnectionClosedError}, and `ERR_STREAM_CLOSED` after `end` or `reset`.
+   */
+  write(chunk: Uint8Array): boolean
+  /** Called when there is room again after `write` returned false, and when writing has failed. One at a time. */
+  onWritable: (() => void) | undefined
+  /** Ends our side, sending the end together with the last bytes. Throws as `write` does; a second call does nothing. */
+  end(last?: Uint8Array): void
+  /** Gives our side up: what was not sent yet is dropped, and the peer's reader sees `code`. Never throws. */
+  reset(code: number): void
+  /** Asks the peer to stop sending; what still comes is dropped. The peer's writer sees `code`. Never throws. */
+  stop(code: number): void
+  /** True when both sides are over and no callback will come any more. */
+  readonly closed: boolean
+  /** Called once when `closed` becomes true. */
+  onClosed: (() => void) | undefined
+}
+
+/** Bytes that a stream buffers before `write` returns false. */
+export const STREAM_HIGH_WATER_BYTES = 256 * 1024
+/** Bytes that a stream buffers before `write` throws. */
+export const STREAM_OVERFLOW_BYTES = 16 * 1024 * 1024
+
+export interface ConnectionStats {
+  /** Smoothed round-trip time in milliseconds; 0 until measured. */
+  readonly rttMs: number
+  readonly sentBytes: number
+  readonly receivedBytes: number
+  readonly lostPackets: number
+  /** Streams that are open now. */
+  readonly streams: number
+}
+
+/**
+ * A live connection to one authenticated peer.
+ *
+ * It exists only once the peer has proved its node id to this side. The dialler may send at once; if the accepting
+ * side refuses the dialler, the connection is closed with `CloseCode.BAD_PEER` and nothing has reached a handler there.
+ */
+export interface Connection {
+  /** Unique in this process; for logs and events. */
+  readonly id: string
+  readonly peer: NodeId
+  readonly direction: 'inbound' | 'outbound'
+  /** The name of the transport plugin that made it. */
+  readonly transport: string
+  /** The protocol that both sides agreed on (ALPN), such as `peerloom/1`. */
+  readonly protocol: string
+  /** Where the peer's datagrams come from now. */
+  readonly remote: Address
+  /** When it was authenticated, by `Clock.monotonic`. */
+  readonly openedAt: number
+  /**
+   * Opens a stream. Waits while the peer allows no more; rejects with {@link ConnectionClosedError}, `ERR_LIMIT` when
+   * too many are waiting already, or the signal's reason. The peer learns of a stream from its first bytes.
+   */
+  open(options?: { signal?: AbortSignal | undefined }): Promise<Stream>
+  /** `open` without waiting: `undefined` if the peer allows no more streams now. Throws as `open` rejects. */
+  tryOpen(): Stream | undefined
+  /**
+   * Takes the streams that the peer opens. Those that came before wait here, within the stream limit. Setting it
+   * again replaces the handler; `undefined` lets new ones wait again.
+   */
+  onStream: ((stream: Stream) => void) | undefined
+  /** Closes at once; the peer sees code and reason. Streams fail with {@link ConnectionClosedError}. Idempotent. */
+  close(code?: number, reason?: string): void
+  /** How it ended, or `undefined` while it lives. */
+  readonly closeInfo: CloseInfo | undefined
+  /** Resolves, never rejects, when it has ended for whatever cause. */
+  readonly closed: Promise<CloseInfo>
+  stats(): ConnectionStats
+}
+
+export interface DialOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface TransportStats {
+  readonly connections: number
+  /** Handshakes under way. */
+  readonly handshakes: number
+  /** Datagrams dropped, by cause. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+/** Makes authenticated connections. */
+export interface Transport {
+  /** The plugin's name. */
+  readonly name: string
+  /**
+   * Connects to a node at an IP address. Rejects with `ERR_DIAL` (nothing answers, the address cannot be sent to,
+   * the protocols do not match), `ERR_PEER_MISMATCH` (someone else answers), `ERR_LIMIT`, or the signal's reason;
+   * nothing is left behind then.
+   */
+  dial(peer: NodeId, address: Address, options?: DialOptions): Promise<Connection>
+  /**
+   * Takes the connections that others have made to this node, each when it is authenticated. One taker; those that
+   * came before it wait, within the limit on connections.
+   */
+  onConnection: ((connection: Connection) => void) | undefined
+  stats(): TransportStats
+}
+
+export const Transport = token<Transport>('Transport')

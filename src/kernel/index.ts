@@ -1,0 +1,23 @@
+export { fromClass, plugin, use, useOptional, type PluginClass, type PluginInstance } from './class-plugin.js'
+export { Clock, clockScheduler, sleep, systemClock, withDeadline, type ClockTimer } from './clock.js'
+export * from './contracts/index.js'
+export * from './errors.js'
+export * from './events.js'
+export { createKernel, Kernel, type KernelHealth, type KernelOptions, type KernelState } from './kernel.js'
+export { namedLogger, silentLogger, type Logger } from './log.js'
+export {
+  definePlugin,
+  forPlugin,
+  type Consumer,
+  type Dependencies,
+  type Health,
+  type PerConsumer,
+  type Plugin,
+  type PluginContext,
+  type PluginDefinition,
+  type Provided,
+  type Resolved,
+  type TokenMap
+} from './plugin.js'
+export { Random, systemRandom } from './random.js'
+export { describeToken, token, tokenName, type AnyToken, type Token, type TokenType } from './token.js'

@@ -1,0 +1,26 @@
+/** What a logger handed in must offer; pino, winston and `console` fit. */
+export interface Logger {
+  debug(message: string, ...details: unknown[]): void
+  info(message: string, ...details: unknown[]): void
+  warn(message: string, ...details: unknown[]): void
+  error(message: string, ...details: unknown[]): void
+}
+
+const nothing = (): void => undefined
+
+/** Says nothing: the default, since a library has no business on a terminal that is not its own. */
+export const silentLogger: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
+
+/** A logger that puts a plugin's name before each message, and survives a logger that throws. */
+export function namedLogger(name: string, target: Logger): Logger {
+  const write =
+    (level: keyof Logger) =>
+    (message: string, ...details: unknown[]): void => {
+      try {
+        target[level](`${name}: ${message}`, ...details)
+      } catch {
+        // A broken logger must not break the plugin that logs.
+      }
+    }
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+}
