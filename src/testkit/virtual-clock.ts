@@ -117,9 +117,10 @@ export class VirtualClock implements Clock {
 
   /** One immediate runs after all microtasks, nextTicks and the immediates that were queued before it. */
   async #settle(): Promise<void> {
-    do {
+    for (;;) {
       if (this.#holds > 0) await new Promise<void>((resolve) => (this.#released = resolve))
       for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setImmediate(resolve))
-    } while (this.#holds > 0)
+      if (this.#holds === 0) return
+    }
   }
 }
