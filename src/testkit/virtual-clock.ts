@@ -80,13 +80,13 @@ export class VirtualClock implements Clock {
    * neither a timer, but for background ones, nor real work.
    */
   async until<T>(promise: PromiseLike<T>): Promise<T> {
-    let settled = false
+    const outcome = { settled: false }
     const settle = (): void => {
-      settled = true
+      outcome.settled = true
     }
     promise.then(settle, settle)
     await this.#settle()
-    while (!settled) {
+    while (!outcome.settled) {
       const next = this.#entries[0]
       if (next === undefined || this.#entries.every(({ background }) => background)) {
         throw new Error(`virtual time cannot go on: nothing is left to happen at ${String(this.#time)} ms`)
@@ -117,10 +117,11 @@ export class VirtualClock implements Clock {
 
   /** One immediate runs after all microtasks, nextTicks and the immediates that were queued before it. */
   async #settle(): Promise<void> {
-    for (;;) {
-      if (this.#holds > 0) await new Promise<void>((resolve) => (this.#released = resolve))
-      for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setImmediate(resolve))
-      if (this.#holds === 0) return
+    for (let i = 0; i < 3; i++) {
+      await new Promise<void>((resolve) => setImmediate(resolve))
+      if (this.#holds === 0) continue
+      await new Promise<void>((resolve) => (this.#released = resolve))
+      i = -1
     }
   }
 }
