@@ -20,9 +20,13 @@ export interface PluginInstance<P extends TokenMap = TokenMap, C = never> {
 }
 
 /** A class that {@link plugin} has marked. */
-// The dependencies of a class plugin are checked one by one by `@use`; here any constructor fits.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type PluginClass = new (...dependencies: any[]) => PluginInstance<any, any>
+// Dependencies and results are checked by `@use` and `@plugin`; here any class with a `start` fits.
+/* eslint-disable @typescript-eslint/no-explicit-any */
+export type PluginClass = new (...dependencies: any[]) => {
+  start(context: any): unknown
+  health?(): Health | Promise<Health>
+}
+/* eslint-enable @typescript-eslint/no-explicit-any */
 
 interface UseRecord {
   readonly token: AnyToken
@@ -123,7 +127,7 @@ export function plugin<
       { ...(options as unknown as PluginDefinition), needs: tokensWhere(false), optional: tokensWhere(true) },
       async (dependencies, context) => {
         const instance = construct(target, parameters, dependencies)
-        return { provided: await instance.start(context as never), health: instance.health?.bind(instance) }
+        return { provided: await instance.start(context), health: instance.health?.bind(instance) }
       }
     )
     descriptors.set(target, descriptor)
@@ -135,13 +139,13 @@ function construct(
   target: PluginClass,
   parameters: readonly (readonly [number, UseRecord])[],
   dependencies: Record<string, unknown>
-): PluginInstance {
+): InstanceType<PluginClass> {
   const throwAway = rootContainer.createChildContainer()
   for (const [index, { token }] of parameters) {
     // `useValue: undefined` is refused by tsyringe; a factory may return it.
     throwAway.register(token, { useFactory: () => dependencies[String(index)] })
   }
-  return throwAway.resolve<PluginInstance>(target)
+  return throwAway.resolve<InstanceType<PluginClass>>(target)
 }
 
 /** The plugin that a class marked with {@link plugin} stands for; throws `ERR_PLUGIN` for any other class. */

@@ -52,9 +52,7 @@ export class Scope {
       get log() {
         return once(this, 'log', namedLogger(scope.name, scope.around.log))
       },
-      defer: (cleanUp) => {
-        this.defer(cleanUp)
-      }
+      defer: this.defer
     }
   }
 
@@ -66,7 +64,8 @@ export class Scope {
     return this.#controller.signal
   }
 
-  defer(cleanUp: () => unknown): void {
+  /** Bound to its scope, so that a view may take it along. */
+  readonly defer = (cleanUp: () => unknown): void => {
     if (this.#closed) void this.#attempt(cleanUp)
     else this.#cleanUps.push(cleanUp)
   }

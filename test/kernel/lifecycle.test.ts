@@ -1,0 +1,291 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { definePlugin, type LifecycleError } from '#src/kernel/index.js'
+import { VirtualClock } from '#src/testkit/index.js'
+import { kernelOf, probe, rejection, scripted } from './helpers.js'
+
+const hang = (): Promise<never> => new Promise(() => undefined)
+
+describe('start and stop', () => {
+  it('starts after dependencies, in parallel where it can, and stops in reverse', async () => {
+    const log: string[] = []
+    const kernel = kernelOf([
+      scripted('top', log, { needs: ['left', 'right'] }),
+      scripted('left', log, { needs: ['base'] }),
+      scripted('right', log, { needs: ['base'] }),
+      scripted('base', log)
+    ])
+    await kernel.start()
+    expect(kernel.state).to.equal('started')
+    expect(log).to.deep.equal(['+base', '+left', '+right', '+top'])
+    log.length = 0
+    await kernel.stop()
+    expect(log[0]).to.equal('-top')
+    expect(log.at(-1)).to.equal('-base')
+    expect(kernel.state).to.equal('idle')
+  })
+
+  it('starts plugins side by side', async () => {
+    let release: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    let waiting = 0
+    const both = () => {
+      if (++waiting === 2) release()
+      return gate
+    }
+    await kernelOf([scripted('a', [], { start: both }), scripted('b', [], { start: both })]).start()
+    expect(waiting).to.equal(2)
+  })
+
+  it('can be started again after a stop, and both are idempotent', async () => {
+    const log: string[] = []
+    const kernel = kernelOf([scripted('a', log)])
+    await Promise.all([kernel.start(), kernel.start()])
+    await kernel.start()
+    await Promise.all([kernel.stop(), kernel.stop()])
+    await kernel.stop()
+    await kernel.start()
+    await kernel.stop()
+    expect(log).to.deep.equal(['+a', '-a', '+a', '-a'])
+  })
+
+  it('stops what had started when a plugin fails, and tells of each', async () => {
+    const log: string[] = []
+    const boom = new Error('boom')
+    const kernel = kernelOf([
+      scripted('base', log),
+      scripted('bad', log, {
+        needs: ['base'],
+        start: () => {
+          throw boom
+        }
+      }),
+      scripted('never', log, { needs: ['bad'] })
+    ])
+    const error = (await rejection(kernel.start())) as unknown as LifecycleError
+    expect(error.code).to.equal('ERR_START')
+    expect(error.message).to.contain('plugin bad failed to start: boom')
+    expect(error.cause).to.equal(boom)
+    expect(error.outcomes.map(({ plugin, outcome }) => [plugin, outcome])).to.have.deep.members([
+      ['base', 'stopped'],
+      ['bad', 'failed'],
+      ['never', 'not started']
+    ])
+    expect(log).to.deep.equal(['+base', '-bad', '-base'])
+    expect(kernel.state).to.equal('idle')
+  })
+
+  it('blames the plugin that hangs, not those that wait for it or started beside it', async () => {
+    const clock = new VirtualClock()
+    let signal: AbortSignal | undefined
+    const kernel = kernelOf(
+      [
+        scripted('parent', [], { needs: ['slow'], startTimeout: 10 }),
+        scripted('slow', [], {
+          startTimeout: 5000,
+          start: (ctx) => {
+            signal = ctx.signal
+            return hang()
+          }
+        })
+      ],
+      { clock }
+    )
+    const error = await clock.until(rejection(kernel.start()))
+    expect(error.message).to.contain('plugin slow did not start within 5000 ms')
+    expect(signal?.aborted).to.equal(true)
+    expect(clock.pending).to.equal(0)
+  })
+
+  it('undoes what a start registers after it was given up on', async () => {
+    const clock = new VirtualClock()
+    let finish: () => void = () => undefined
+    let undone = false
+    const late = definePlugin({
+      name: 'late',
+      startTimeout: 10,
+      async start(_, ctx) {
+        await new Promise<void>((resolve) => (finish = resolve))
+        ctx.defer(() => (undone = true))
+      }
+    })
+    await clock.until(rejection(kernelOf([late], { clock }).start()))
+    expect(undone).to.equal(false)
+    finish()
+    await clock.advance(0)
+    expect(undone).to.equal(true)
+  })
+
+  it('goes on stopping when clean-ups throw or hang, and reports them all', async () => {
+    const clock = new VirtualClock()
+    const log: string[] = []
+    const kernel = kernelOf(
+      [
+        scripted('base', log),
+        scripted('throws', log, {
+          needs: ['base'],
+          stop: () => {
+            throw new Error('cannot')
+          }
+        }),
+        scripted('hangs', log, { needs: ['base'], stop: hang, stopTimeout: 70 })
+      ],
+      { clock }
+    )
+    await kernel.start()
+    const error = await clock.until(rejection(kernel.stop()))
+    expect(error.code).to.equal('ERR_STOP')
+    expect(error.message).to.contain('cannot').and.to.contain('plugin hangs did not stop within 70 ms')
+    expect(log.at(-1)).to.equal('-base')
+    expect(clock.pending).to.equal(0)
+    await kernel.stop()
+  })
+
+  it('runs the clean-ups behind one that hangs', async () => {
+    const clock = new VirtualClock()
+    const undone: string[] = []
+    const plugin = definePlugin({
+      name: 'p',
+      stopTimeout: 50,
+      start(_, ctx) {
+        ctx.defer(() => undone.push('first'))
+        ctx.defer(() => undone.push('second'))
+        ctx.defer(hang)
+      }
+    })
+    const kernel = kernelOf([plugin], { clock })
+    await kernel.start()
+    await clock.until(rejection(kernel.stop()))
+    expect(undone).to.deep.equal(['second', 'first'])
+  })
+
+  it('gives a start up when asked to stop or when the signal is aborted', async () => {
+    for (const how of ['stop', 'signal'] as const) {
+      const log: string[] = []
+      const controller = new AbortController()
+      const kernel = kernelOf([scripted('base', log), scripted('slow', log, { needs: ['base'], start: hang })])
+      const starting = rejection(kernel.start({ signal: controller.signal }))
+      await new Promise((resolve) => setImmediate(resolve))
+      if (how === 'stop') await kernel.stop()
+      else controller.abort()
+      expect(await starting).to.have.property('code', 'ERR_ABORTED')
+      expect(log).to.deep.equal(['+base', '-slow', '-base'])
+      expect(kernel.state).to.equal('idle')
+    }
+  })
+
+  it('cancels timers and subscriptions of a plugin when it stops', async () => {
+    const clock = new VirtualClock()
+    const seen: string[] = []
+    const kernel = kernelOf(
+      [
+        definePlugin({
+          name: 'ticker',
+          start(_, ctx) {
+            ctx.clock.setTimeout(() => seen.push('tick'), 1000)
+            ctx.events.stream.subscribe(({ type }) => seen.push(type))
+          }
+        })
+      ],
+      { clock }
+    )
+    await kernel.start()
+    await kernel.stop()
+    expect(clock.pending).to.equal(0)
+    expect(seen.filter((type) => type !== 'plugin.started' && type !== 'kernel.started')).to.deep.equal([
+      'kernel.stopping'
+    ])
+  })
+
+  it('refuses a plugin that returns something other than it provides', async () => {
+    const wrong = { name: 'wrong', provides: { own: probe('wrong') } }
+    for (const returned of [{}, { own: undefined }, { own: { name: '' }, other: 1 }, undefined]) {
+      const error = await rejection(kernelOf([definePlugin({ ...wrong, start: () => returned as never })]).start())
+      expect(error.cause).to.have.property('code', 'ERR_PLUGIN')
+    }
+  })
+
+  it('resolves contracts only while started', async () => {
+    const kernel = kernelOf([scripted('a', [])])
+    expect(() => kernel.resolve(probe('a')))
+      .to.throw()
+      .with.property('code', 'ERR_STATE')
+    await kernel.start()
+    expect(kernel.resolve(probe('a'))).to.deep.equal({ name: 'a' })
+    expect(kernel.container.resolve(probe('a'))).to.equal(kernel.resolve(probe('a')))
+    expect(kernel.tryResolve(probe('b'))).to.equal(undefined)
+    expect(() => kernel.resolve(probe('b')))
+      .to.throw()
+      .with.property('code', 'ERR_GRAPH')
+    await kernel.stop()
+    expect(() => kernel.resolve(probe('a')))
+      .to.throw()
+      .with.property('code', 'ERR_STATE')
+  })
+
+  it('tells how each plugin is', async () => {
+    const sick = definePlugin({
+      name: 'sick',
+      start: () => undefined,
+      health: () => {
+        throw new Error('no pulse')
+      }
+    })
+    const kernel = kernelOf([scripted('well', []), sick])
+    expect(await kernel.health()).to.include({ state: 'idle', ready: false })
+    await kernel.start()
+    expect(await kernel.health()).to.deep.include({
+      state: 'started',
+      ready: false,
+      plugins: { well: { ready: true }, sick: { ready: false, detail: 'no pulse' } }
+    })
+    await kernel.stop()
+  })
+
+  it('keeps every promise for any graph, whatever fails', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.uniqueArray(fc.nat(199), { maxLength: 4 }), { minLength: 1, maxLength: 200 }),
+        fc.option(fc.record({ at: fc.nat(199), how: fc.constantFrom('throw', 'hang') }), { nil: undefined }),
+        async (edges, fault) => {
+          const clock = new VirtualClock()
+          const log: string[] = []
+          const alive = new Set<string>()
+          const plugins = edges.map((below, i) => {
+            const name = `p${i}`
+            const needs = [...new Set(below.filter((other) => other < i))].map((other) => `p${other}`)
+            return scripted(name, log, {
+              needs,
+              start: (ctx) => {
+                expect(needs.every((other) => log.includes(`+${other}`))).to.equal(true)
+                alive.add(name)
+                ctx.defer(() => alive.delete(name))
+                if (fault?.at !== i) return
+                if (fault.how === 'throw') throw new Error('fault')
+                return hang()
+              }
+            })
+          })
+          const kernel = kernelOf([...plugins].reverse(), { clock })
+          if (fault !== undefined && fault.at < edges.length) {
+            const error = await clock.until(rejection(kernel.start()))
+            expect(error.message).to.contain(`plugin p${fault.at} `)
+          } else {
+            await clock.until(kernel.start())
+            expect(alive.size).to.equal(edges.length)
+            await clock.until(kernel.stop())
+          }
+          const stops = log.filter((entry) => entry.startsWith('-')).map((entry) => Number(entry.slice(2)))
+          for (const [position, stopped] of stops.entries()) {
+            for (const below of edges[stopped]!.filter((other) => other < stopped)) {
+              expect(stops.indexOf(below), 'a dependency stops later').to.be.greaterThan(position)
+            }
+          }
+          expect([...alive]).to.deep.equal([])
+          expect(clock.pending).to.equal(0)
+        }
+      ),
+      { numRuns: 30 }
+    )
+  }).timeout(20_000)
+})

@@ -1,0 +1,167 @@
+import { expect } from 'chai'
+import { z } from 'zod'
+import {
+  definePlugin,
+  forPlugin,
+  fromClass,
+  plugin,
+  token,
+  use,
+  useOptional,
+  type Consumer,
+  type PerConsumer,
+  type PluginContext
+} from '#src/kernel/index.js'
+import { kernelOf, rejection } from './helpers.js'
+
+interface Greeter {
+  greet(name: string): string
+}
+const Greeter = token<Greeter>('test/Greeter')
+interface Voice {
+  loud: boolean
+}
+const Voice = token<Voice>('test/Voice')
+
+const voice = definePlugin({
+  name: 'voice',
+  provides: { voice: Voice },
+  config: z.object({ loud: z.boolean().default(false) }),
+  start: (_, { config }) => ({ voice: { loud: config.loud } })
+})
+
+const greeterConfig = z.object({ greeting: z.string().min(1).default('Hello') })
+
+@plugin({ name: 'greeter', provides: { greeter: Greeter }, config: greeterConfig })
+class GreeterPlugin implements Greeter {
+  #greeting = ''
+
+  constructor(
+    @use(Voice) private readonly voice: Voice,
+    @useOptional(token<{ end: string }>('test/Ending')) readonly ending: { end: string } | undefined
+  ) {}
+
+  start({ config }: PluginContext<z.infer<typeof greeterConfig>>): { greeter: Greeter } {
+    this.#greeting = config.greeting
+    return { greeter: this }
+  }
+
+  greet(name: string): string {
+    const text = `${this.#greeting}, ${name}${this.ending?.end ?? '.'}`
+    return this.voice.loud ? text.toUpperCase() : text
+  }
+}
+
+describe('plugins', () => {
+  it('are functions or classes, with the same dependencies and configuration', async () => {
+    const kernel = kernelOf([voice.with({ loud: true }), GreeterPlugin])
+    await kernel.start()
+    expect(kernel.resolve(Greeter).greet('world')).to.equal('HELLO, WORLD.')
+    await kernel.stop()
+
+    const ending = definePlugin({
+      name: 'ending',
+      provides: { e: token<{ end: string }>('test/Ending') },
+      start: () => ({ e: { end: '!' } })
+    })
+    const other = kernelOf([voice, fromClass(GreeterPlugin).with({ greeting: 'Hi' }), ending])
+    await other.start()
+    expect(other.resolve(Greeter).greet('world')).to.equal('Hi, world!')
+    await other.stop()
+  })
+
+  it('build a new instance at each start', async () => {
+    const kernel = kernelOf([voice, GreeterPlugin])
+    await kernel.start()
+    const first = kernel.resolve(Greeter)
+    await kernel.stop()
+    await kernel.start()
+    expect(kernel.resolve(Greeter)).not.to.equal(first)
+    await kernel.stop()
+  })
+
+  it('have every bad value of their configuration named before anything starts', async () => {
+    let started = false
+    const witness = definePlugin({ name: 'witness', start: () => void (started = true) })
+    const error = await rejection(
+      kernelOf(
+        [
+          witness,
+          voice.with({ loud: 'very' as never }),
+          fromClass(GreeterPlugin).with({ greeting: '' }),
+          witness.with({ a: 1 } as never)
+        ].map((p, i) => (i === 3 ? Object.freeze({ ...p, name: 'bare' }) : p))
+      ).start()
+    )
+    expect(error).to.have.property('code', 'ERR_CONFIG')
+    expect(error.message)
+      .to.contain('voice: loud: ')
+      .and.to.contain('greeter: greeting: ')
+      .and.to.contain('bare: takes no configuration')
+    expect(started).to.equal(false)
+  })
+
+  it('are refused when a constructor parameter has no @use, at registration', () => {
+    expect(() => {
+      @plugin({ name: 'forgetful' })
+      class Forgetful {
+        constructor(
+          @use(Voice) readonly voice: Voice,
+          readonly forgotten: Voice
+        ) {}
+        start(): void {
+          this.forgotten
+        }
+      }
+      Forgetful
+    })
+      .to.throw('class Forgetful: constructor parameter 2 has no @use(Token)')
+      .with.property('code', 'ERR_PLUGIN')
+  })
+
+  it('are refused when malformed', () => {
+    class Plain {
+      start(): void {
+        return undefined
+      }
+    }
+    expect(() => kernelOf([Plain])).to.throw('class Plain is not a plugin')
+    for (const bad of [
+      { name: '' },
+      { name: 'a b' },
+      { name: 'x', startTimeout: 0 },
+      { name: 'x', stopTimeout: NaN },
+      { name: 'x', needs: { voice: undefined as never } }
+    ]) {
+      expect(() => definePlugin({ ...bad, start: () => undefined }), JSON.stringify(bad))
+        .to.throw()
+        .with.property('code', 'ERR_PLUGIN')
+    }
+  })
+
+  it('get a view of their own where an implementation knows its consumers', async () => {
+    const registered: string[] = []
+    interface Book {
+      write(line: string): void
+    }
+    const Book = token<Book>('test/Book')
+    const book: Book & PerConsumer<Book> = {
+      write: () => expect.fail('only views are handed out'),
+      [forPlugin]: (consumer: Consumer) => ({
+        write(line) {
+          const entry = `${consumer.name}: ${line}`
+          registered.push(entry)
+          consumer.defer(() => registered.splice(registered.indexOf(entry), 1))
+        }
+      })
+    }
+    const library = definePlugin({ name: 'library', provides: { book: Book }, start: () => ({ book }) })
+    const author = definePlugin({ name: 'author', needs: { book: Book }, start: ({ book }) => book.write('once') })
+    const kernel = kernelOf([author, library])
+    await kernel.start()
+    kernel.resolve(Book).write('upon')
+    expect(registered).to.deep.equal(['author: once', 'application: upon'])
+    await kernel.stop()
+    expect(registered).to.deep.equal([])
+  })
+})
