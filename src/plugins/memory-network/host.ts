@@ -19,14 +19,18 @@ export class MemoryHost {
   ) {}
 
   /** Opens a socket. Throws `ERR_SOCKET` if the port is taken, or if port is 0 and none is free. */
-  bind(port = 0, log: Logger = silentLogger): MemorySocket {
+  bind(port = 0, { log = silentLogger, onClose }: { log?: Logger; onClose?: () => void } = {}): MemorySocket {
     const chosen = port === 0 ? this.#freePort() : port
     if (!Number.isInteger(chosen) || chosen < 1 || chosen > 65_535) {
       throw new InvalidInputError(`not a port: ${String(port)}`)
     }
     const local = Address.of(this.address, chosen)
     if (this.#sockets.has(chosen)) throw new KernelError('ERR_SOCKET', `${Address.format(local)} is taken`)
-    const socket = new MemorySocket(local, this.transmit, () => this.#sockets.delete(chosen), log)
+    const release = (): void => {
+      this.#sockets.delete(chosen)
+      onClose?.()
+    }
+    const socket = new MemorySocket(local, this.transmit, release, log)
     this.#sockets.set(chosen, socket)
     return socket
   }

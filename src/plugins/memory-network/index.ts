@@ -35,24 +35,24 @@ export const memoryNetwork = definePlugin({
   name: 'memory-network',
   provides: { datagrams: Datagrams },
   config: options,
-  start(_, { config, defer, log }) {
+  start(_, context) {
+    const { config, log } = context
     const { network } = config
     const host = network.host(config.host)
     const sockets: DatagramSocket[] = []
-    const bind = (at: ReturnType<MemoryNetwork['host']>, port: number): DatagramSocket => {
-      const socket = at.bind(port, log)
-      const close = socket.close.bind(socket)
-      socket.close = () => {
-        const place = sockets.indexOf(socket)
-        if (place >= 0) sockets.splice(place, 1)
-        return close()
-      }
+    const bind = (port: number): DatagramSocket => {
+      const socket = host.bind(port, {
+        log,
+        onClose: () => {
+          sockets.splice(sockets.indexOf(socket), 1)
+        }
+      })
       sockets.push(socket)
       return socket
     }
-    const primary = bind(host, config.port)
+    const primary = bind(config.port)
     let stopped = false
-    defer(async () => {
+    context.defer(async () => {
       stopped = true
       await Promise.all([...sockets].map((socket) => socket.close()))
     })
@@ -70,7 +70,7 @@ export const memoryNetwork = definePlugin({
           throw new KernelError('ERR_SOCKET', `${at} is no address of this host (${host.address})`)
         }
         if (sockets.length > MAX_FURTHER_SOCKETS) throw new KernelError('ERR_LIMIT', 'too many sockets are open')
-        return bind(host, port)
+        return bind(port)
       },
       // eslint-disable-next-line @typescript-eslint/require-await
       async resolve(name, { signal } = {}) {

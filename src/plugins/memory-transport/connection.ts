@@ -2,7 +2,6 @@ import {
   abortReason,
   CloseCode,
   ConnectionClosedError,
-  PeerloomError,
   type Clock,
   type ClockTimer,
   type CloseInfo,
@@ -23,10 +22,8 @@ import {
   type Packet
 } from './codec.js'
 import { ReceiveWindow, SendWindow, type Outgoing } from './reliability.js'
-import { MemoryStream, wireCode, type StreamHost } from './stream.js'
-
-/** Calls of `open` that may wait for the peer to allow more streams. */
-export const MAX_WAITING_OPENS = 4_096
+import { StreamTable } from './stream-table.js'
+import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
 
 /** No control frame is longer: a proof, with its type. */
 const MAX_CONTROL_FRAME_BYTES = 1 + SIGNATURE_BYTES
@@ -65,11 +62,6 @@ export interface ConnectionHost {
   ended(): void
 }
 
-interface WaitingOpen {
-  readonly resolve: (stream: Stream) => void
-  readonly reject: (error: PeerloomError) => void
-}
-
 /** One connection: packets in order on one side, streams on the other. */
 export class MemoryConnection implements Connection, StreamHost {
   readonly id: string
@@ -85,17 +77,8 @@ export class MemoryConnection implements Connection, StreamHost {
   readonly #out = new SendWindow()
   readonly #in = new ReceiveWindow()
   readonly #frames: Frame[] = []
-  readonly #streams = new Map<number, MemoryStream>()
+  readonly #streams: StreamTable
   readonly #senders = new Set<MemoryStream>()
-  /** Streams of the peer that its own numbering has passed over, and that it may still use (RFC 9000 §3.2). */
-  readonly #unseen = new Set<number>()
-  readonly #arrivals: Stream[] = []
-  readonly #opens = new Set<WaitingOpen>()
-  #opened = 0
-  #mayOpen: number
-  #peerOpened = 0
-  #peerMayOpen: number
-  #onStream: ((stream: Stream) => void) | undefined
   #proved: boolean
   #ackOwed = false
   #flushQueued = false
@@ -119,8 +102,7 @@ export class MemoryConnection implements Connection, StreamHost {
     this.remote = setup.remote
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     this.#proved = setup.direction === 'outbound'
-    this.#mayOpen = setup.peerMaxStreams
-    this.#peerMayOpen = setup.maxStreams
+    this.#streams = new StreamTable(this, { ...setup, dialler: setup.direction === 'outbound' })
     this.openedAt = this.#beganAt = this.#heardAt = host.clock.monotonic()
     this.#arm()
   }
@@ -145,46 +127,22 @@ export class MemoryConnection implements Connection, StreamHost {
   }
 
   get onStream(): ((stream: Stream) => void) | undefined {
-    return this.#onStream
+    return this.#streams.onStream
   }
 
   set onStream(handler) {
-    this.#onStream = handler
-    queueMicrotask(() => {
-      this.#handOver()
-    })
+    this.#streams.onStream = handler
   }
 
   tryOpen(): Stream | undefined {
-    this.#checkOpen()
-    if (this.#opened >= this.#mayOpen) return undefined
-    const stream = new MemoryStream(this.#opened++ * 4 + (this.direction === 'outbound' ? 0 : 1), this)
-    this.#streams.set(stream.id, stream)
-    return stream
+    if (this.#closeInfo !== undefined) throw new ConnectionClosedError(this.#closeInfo)
+    return this.#streams.tryOpen()
   }
 
   // An error must reject, not be thrown.
   async open({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Stream> {
     if (signal?.aborted === true) throw abortReason(signal)
-    const stream = this.tryOpen()
-    if (stream !== undefined) return stream
-    if (this.#opens.size >= MAX_WAITING_OPENS) {
-      throw new PeerloomError('ERR_LIMIT', `${MAX_WAITING_OPENS} streams are waited for already`)
-    }
-    let onAbort: (() => void) | undefined
-    const waiting = new Promise<Stream>((resolve, reject) => {
-      const entry = { resolve, reject }
-      this.#opens.add(entry)
-      onAbort = () => {
-        if (this.#opens.delete(entry)) reject(abortReason(signal as AbortSignal))
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-    })
-    try {
-      return await waiting
-    } finally {
-      if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort)
-    }
+    return this.tryOpen() ?? this.#streams.wait(signal)
   }
 
   close(code: number = CloseCode.OK, reason = ''): void {
@@ -234,15 +192,10 @@ export class MemoryConnection implements Connection, StreamHost {
       case 'ping':
         return true
       case 'streams':
-        this.#mayOpen = Math.max(this.#mayOpen, frame.limit)
-        this.#serveOpens()
+        this.#streams.allow(frame.limit)
         return true
-      default: {
-        const allowed = this.#receiveStreamFrame(frame)
-        // Only now: a stream that is new has its first bytes when its taker sees it.
-        this.#handOver()
-        return allowed
-      }
+      default:
+        return this.#streams.receive(frame)
     }
   }
 
@@ -254,64 +207,6 @@ export class MemoryConnection implements Connection, StreamHost {
       this.host.accepted()
     } else this.close(CloseCode.BAD_PEER, 'the proof of the node id is wrong')
     return true
-  }
-
-  #receiveStreamFrame(frame: Extract<Frame, { stream: number }>): boolean {
-    const stream = this.#streams.get(frame.stream) ?? this.#accept(frame.stream)
-    if (stream === false) return false
-    switch (frame.type) {
-      case 'stream':
-        return stream?.receive(frame.data, frame.end) ?? true
-      case 'reset':
-        stream?.receiveReset(frame.code)
-        return true
-      case 'stop':
-        stream?.receiveStop(frame.code)
-        return true
-      case 'credit':
-        stream?.receiveCredit(frame.limit)
-        return true
-    }
-  }
-
-  /** A stream of the peer's that is new; `undefined` if it is over; false if there may be none of that id. */
-  #accept(id: number): MemoryStream | undefined | false {
-    const [sequence, kind] = [Math.floor(id / 4), id % 4]
-    const ours = this.direction === 'outbound' ? 0 : 1
-    if (kind === ours) return sequence < this.#opened ? undefined : false
-    if (kind !== 1 - ours || sequence >= this.#peerMayOpen) return false
-    if (sequence < this.#peerOpened && !this.#unseen.delete(id)) return undefined
-    for (; this.#peerOpened <= sequence; this.#peerOpened++) {
-      if (this.#peerOpened < sequence) this.#unseen.add(this.#peerOpened * 4 + kind)
-    }
-    const stream = new MemoryStream(id, this)
-    this.#streams.set(id, stream)
-    this.#arrivals.push(stream)
-    return stream
-  }
-
-  #handOver(): void {
-    for (
-      let handler = this.#onStream;
-      handler !== undefined && this.#closeInfo === undefined;
-      handler = this.#onStream
-    ) {
-      const stream = this.#arrivals.shift()
-      if (stream === undefined) return
-      const take = handler
-      this.call(() => {
-        take(stream)
-      })
-    }
-  }
-
-  #serveOpens(): void {
-    for (const waiting of this.#opens) {
-      const stream = this.tryOpen()
-      if (stream === undefined) return
-      this.#opens.delete(waiting)
-      waiting.resolve(stream)
-    }
   }
 
   // What streams need.
@@ -327,9 +222,7 @@ export class MemoryConnection implements Connection, StreamHost {
   }
 
   retire(stream: MemoryStream): void {
-    this.#streams.delete(stream.id)
-    if (stream.id % 4 === (this.direction === 'outbound' ? 0 : 1)) return
-    this.sendFrame({ type: 'streams', limit: ++this.#peerMayOpen })
+    this.#streams.retire(stream)
   }
 
   call(callback: (() => void) | undefined): void {
@@ -338,10 +231,6 @@ export class MemoryConnection implements Connection, StreamHost {
     } catch (error) {
       this.host.log.error(`connection ${this.id}: a callback threw`, error)
     }
-  }
-
-  #checkOpen(): void {
-    if (this.#closeInfo !== undefined) throw new ConnectionClosedError(this.#closeInfo)
   }
 
   // Sending.
@@ -453,13 +342,8 @@ export class MemoryConnection implements Connection, StreamHost {
     this.#timer = undefined
     this.host.ended()
     this.#resolveClosed(info)
-    const error = new ConnectionClosedError(info)
-    for (const { reject } of this.#opens) reject(error)
-    this.#opens.clear()
-    for (const stream of [...this.#streams.values()]) stream.fail(error)
-    this.#streams.clear()
+    this.#streams.fail(new ConnectionClosedError(info))
     this.#senders.clear()
-    this.#arrivals.length = 0
     this.#frames.length = 0
   }
 }

@@ -15,9 +15,10 @@ export const memoryTransport = definePlugin({
   needs: { datagrams: Datagrams, identity: Identity },
   provides: { transport: Transport },
   config: settings,
-  start({ datagrams, identity }, { name, config, clock, random, log, defer }) {
+  start({ datagrams, identity }, context) {
+    const { name, config, clock, random, log } = context
     const transport = new Endpoint({ name, datagrams, identity, clock, random, log }, config)
-    defer(() => {
+    context.defer(() => {
       transport.stop()
     })
     return { transport }
