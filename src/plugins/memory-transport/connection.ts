@@ -274,10 +274,10 @@ export class MemoryConnection implements Connection, StreamHost {
     for (const stream of this.#senders) {
       if (room <= STREAM_FRAME_OVERHEAD) break
       this.#senders.delete(stream)
-      if (!stream.hasOutput) continue
+      if (!stream.hasOutput()) continue
       put({ type: 'stream', stream: stream.id, ...stream.take(room - STREAM_FRAME_OVERHEAD) })
       drained.add(stream)
-      if (stream.hasOutput) this.#senders.add(stream)
+      if (stream.hasOutput()) this.#senders.add(stream)
     }
     return parts.length === 0 ? undefined : Buffer.concat(parts)
   }

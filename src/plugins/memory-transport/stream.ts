@@ -146,10 +146,10 @@ export class MemoryStream implements Stream {
   receiveCredit(limit: number): void {
     if (limit <= this.#peerAllowsBytes) return
     this.#peerAllowsBytes = limit
-    if (this.hasOutput) this.host.wantsToSend(this)
+    if (this.hasOutput()) this.host.wantsToSend(this)
   }
 
-  get hasOutput(): boolean {
+  hasOutput(): boolean {
     if (this.#outputOver) return false
     return this.#bufferedBytes === 0 ? this.#ending : this.#peerAllowsBytes > this.#sentBytes
   }
