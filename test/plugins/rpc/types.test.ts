@@ -1,0 +1,71 @@
+import { client, duplex, raw, server, unary, type RawResponse, type RpcRegistry } from '#src/kernel/index.js'
+import { UnaryCaller, UnaryHandler, type ContainerType } from '#src/plugins/rpc/index.js'
+
+// Checked by the compiler alone: nothing here is run.
+
+const manifest = {
+  square: unary<{ value: number }, { value: number }>(),
+  sum: client<number, number>(),
+  count: server<number, string>(),
+  chat: duplex<string, string>(),
+  file: raw<{ name: string }, { size: number }>(),
+  asClass: new UnaryCaller<{ a: string }, { b: boolean }>()
+}
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+function isSame<T extends true>(): T | undefined {
+  return undefined
+}
+
+export async function misuse(registry: RpcRegistry): Promise<void> {
+  const remote = registry.client(() => Promise.reject(new Error('never')), manifest)
+
+  const squared = await remote.square({ value: 1 })
+  isSame<Same<typeof squared, { value: number }>>()
+  // @ts-expect-error a wrong input
+  await remote.square({ value: 'one' })
+  // @ts-expect-error no input
+  await remote.square()
+  // @ts-expect-error a method that is not in the manifest
+  await remote.cube({ value: 1 })
+  // @ts-expect-error a timer is milliseconds, or can tell them
+  await remote.square({ value: 1 }, { timer: '1 s' })
+
+  const sum = await remote.sum([1, 2])
+  isSame<Same<typeof sum, number>>()
+  // @ts-expect-error one message where many are wanted
+  await remote.sum(1)
+
+  for await (const text of remote.count(3)) isSame<Same<typeof text, string>>()
+  // @ts-expect-error many messages cannot be awaited as one
+  isSame<Same<Awaited<ReturnType<typeof remote.count>>, string>>()
+
+  for await (const text of remote.chat(['a'])) isSame<Same<typeof text, string>>()
+  // @ts-expect-error a wrong item
+  remote.chat([1])
+
+  const answer = await remote.file({ name: 'a' }, [new Uint8Array(1)])
+  isSame<Same<typeof answer, RawResponse<{ size: number }>>>()
+  // @ts-expect-error a body is bytes
+  await remote.file({ name: 'a' }, ['text'])
+
+  const flag = await remote.asClass({ a: '' })
+  isSame<Same<typeof flag, { b: boolean }>>()
+  // @ts-expect-error a wrong input
+  await remote.asClass({ a: 1 })
+
+  // @ts-expect-error a handler is a method, not a bare function
+  registry.register({ square: (input: number) => input })
+  // @ts-expect-error a wrong output
+  unary<number, number>(() => 'text')
+
+  class Wrong extends UnaryHandler<ContainerType, { value: number }, { value: number }> {
+    // @ts-expect-error a wrong output
+    override handle = (input: { value: number }): Promise<{ value: string }> =>
+      Promise.resolve({ value: String(input.value) })
+  }
+  registry.register({ wrong: new Wrong({}) })
+  // @ts-expect-error a handler that handles nothing
+  class Missing extends UnaryHandler<ContainerType, null, null> {}
+  registry.register({ missing: new Missing({}) })
+}
