@@ -91,17 +91,14 @@ export class Pool implements ConnectionPool {
       handler(connection)
     }
     this.#handlers.add(entry)
-    for (const { current, draining } of this.#peers.values()) {
-      for (const connection of [current, ...draining.keys()]) if (isLive(connection)) this.#hand(connection, entry)
-    }
+    for (const connection of [...this.#peers.values()].flatMap(all))
+      if (isLive(connection)) this.#hand(connection, entry)
     return () => this.#handlers.delete(entry)
   }
 
   disconnect(peer: NodeId, code: number = CloseCode.OK, reason = ''): void {
     const entry = this.#peers.get(peer)
-    if (entry === undefined) return
-    // Those that drain go first, or one of them would take the place of the other.
-    for (const connection of [...entry.draining.keys(), entry.current]) connection.close(code, reason)
+    for (const connection of entry === undefined ? [] : all(entry)) connection.close(code, reason)
   }
 
   /** Takes a connection that a peer has made to this node. */
@@ -123,8 +120,7 @@ export class Pool implements ConnectionPool {
   /** Closes everything. Resolves when the connections are closed. */
   async stop(): Promise<void> {
     this.#handlers.clear()
-    const peers = [...this.#peers.values()]
-    const connections = peers.flatMap(({ current, draining }) => [...draining.keys(), current])
+    const connections = [...this.#peers.values()].flatMap(all)
     for (const connection of connections) connection.close(CloseCode.SHUTDOWN, 'the node is stopping')
     await Promise.all(connections.map(({ closed }) => closed))
     this.#changes.complete()
@@ -223,8 +219,12 @@ export class Pool implements ConnectionPool {
 
   #drain({ draining }: Peer, connection: Connection): void {
     draining.set(connection, drain(connection, this.ctx.clock, this.ctx.config.drainMs))
-    const [oldest] = draining.keys()
-    if (draining.size > MAX_DRAINING) oldest?.close(CloseCode.DUPLICATE, 'too many connections to one node')
+    const [oldest] = draining
+    if (oldest === undefined || draining.size <= MAX_DRAINING) return
+    const [surplus, stopDraining] = oldest
+    stopDraining()
+    draining.delete(surplus)
+    surplus.close(CloseCode.DUPLICATE, 'too many connections to one node')
   }
 
   #remove(connection: Connection, info: CloseInfo, attempt: string | undefined): void {
@@ -258,4 +258,8 @@ export class Pool implements ConnectionPool {
 
 function isLive(connection: Connection): boolean {
   return connection.closeInfo === undefined
+}
+
+function all({ current, draining }: Peer): Connection[] {
+  return [...draining.keys(), current]
 }

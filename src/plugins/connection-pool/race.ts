@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Observable, ReplaySubject, share, type Subscriber } from 'rxjs'
 import { Address, InvalidInputError, PeerloomError, type NodeId } from '../../model/index.js'
 import {
@@ -56,6 +57,8 @@ export class Race {
   #over = false
 
   constructor(private readonly setting: RaceSetting) {
+    // Every dial listens; more than ten of them are no leak.
+    setMaxListeners(0, this.#controller.signal)
     this.steps$ = new Observable<DialStep>((subscriber) => {
       this.#start(subscriber)
       return () => {
@@ -72,7 +75,7 @@ export class Race {
       return
     }
     for (const address of addresses) this.#enter(address)
-    if (this.#nextTimer === undefined) this.#next()
+    this.#nextUnlessStaggered()
   }
 
   /** Tells the race that the peer has connected to us. `ownPrevail`: if we connect as well, ours is the one kept. */
@@ -123,7 +126,12 @@ export class Race {
       if (this.#pending.delete(name)) this.add(addresses)
     } catch (error) {
       this.#fail(name, error, 'ERR_RESOLVE')
+      this.#nextUnlessStaggered()
     }
+  }
+
+  #nextUnlessStaggered(): void {
+    if (this.#nextTimer === undefined) this.#next()
   }
 
   /** Dials the next address; the one after it follows after the stagger, or as soon as one fails. */
@@ -158,6 +166,7 @@ export class Race {
       connection = await this.setting.dial(address, this.#controller.signal)
     } catch (error) {
       this.#fail(address, error, 'ERR_DIAL')
+      this.#next()
       return
     }
     if (!this.#pending.has(address)) {
@@ -169,6 +178,7 @@ export class Race {
       this.#win(this.setting.admit(connection, clock.monotonic() - startedAt))
     } catch (error) {
       this.#fail(address, error, 'ERR_DIAL')
+      this.#next()
     }
   }
 
@@ -177,7 +187,6 @@ export class Race {
     if (startedAt === undefined) return
     this.#pending.delete(address)
     this.#tellFailure(address, error, this.setting.clock.monotonic() - startedAt, code)
-    this.#next()
   }
 
   #tellFailure(address: Address, error: unknown, ms: number, fallbackCode = 'ERR_DIAL'): void {
