@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { NodeId, PeerloomError, type Contact } from '#src/model/index.js'
+import { PeerloomError, type Contact, type NodeId } from '#src/model/index.js'
 import {
   ConnectError,
   ConnectionPool,

@@ -8,7 +8,6 @@ import {
   type DialStep,
   type FindStep,
   type PeerChange,
-  type PoolDialOptions,
   type Router
 } from '#src/kernel/index.js'
 
@@ -94,7 +93,7 @@ export class FakePool implements Partial<ConnectionPool> {
     return connection
   }
 
-  dial$: ConnectionPool['dial$'] = ({ addresses }: Contact, _options?: PoolDialOptions): Observable<DialStep> =>
+  dial$: ConnectionPool['dial$'] = ({ addresses }: Contact): Observable<DialStep> =>
     defer((): Observable<DialStep> => {
       const { refuses, live } = this
       if (refuses !== undefined) return throwError(() => refuses)
