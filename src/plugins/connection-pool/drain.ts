@@ -1,7 +1,10 @@
 import { CloseCode, type Clock, type ClockTimer, type Connection } from '../../kernel/index.js'
 
-/** How long a connection that lost is kept at least: the peer may have opened a stream before it knew. */
-export const DRAIN_GRACE_MS = 1_000
+/**
+ * How long a connection that lost is kept at least. The peer may have opened a stream before it knew; if its first
+ * packets are lost, they come again after 1 s and after 2 s more (RFC 9002 §6.2.2, before the round trip is known).
+ */
+export const DRAIN_GRACE_MS = 3_500
 /** How often it is looked at whether its streams are over. */
 const DRAIN_POLL_MS = 250
 

@@ -200,6 +200,11 @@ export class Race {
   }
 
   #expire(): void {
+    const arrived = this.#arrived
+    if (arrived !== undefined && arrived.closeInfo === undefined) {
+      this.#win(arrived)
+      return
+    }
     const { clock, timeoutMs } = this.setting
     const error = new DeadlineError(`not connected within ${String(timeoutMs)} ms`)
     const unanswered = [...this.#pending]

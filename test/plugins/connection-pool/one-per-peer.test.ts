@@ -43,11 +43,11 @@ describe('one connection a peer', () => {
   })
 
   it('drains no longer than it may', async () => {
-    const { clock, pool, arrive, stop } = await startPool({ drainMs: 3_100 })
+    const { clock, pool, arrive, stop } = await startPool({ drainMs: 4_100 })
     const old = arrive(larger)
     old.streams = 1
     const young = arrive(larger)
-    await clock.advance(3_099)
+    await clock.advance(4_099)
     expect(old.closeInfo).to.equal(undefined)
     await clock.advance(1)
     expect(old.closeInfo).to.include({ code: CloseCode.DUPLICATE })

@@ -223,6 +223,16 @@ describe('the race of addresses', () => {
     }
   })
 
+  it('takes the connection of the peer at the deadline, if it waited for our own dials until then', async () => {
+    const { clock, pool, arrive, stop } = await startPool({ dialTimeoutMs: 300 })
+    const dialled = pool.dial(contact(larger, '192.0.2.1'))
+    await clock.advance(100)
+    const inbound = arrive(larger)
+    expect(await clock.until(dialled)).to.equal(inbound)
+    expect(clock.monotonic()).to.equal(300)
+    await stop()
+  })
+
   it('goes on when the connection of the peer is gone again', async () => {
     const { clock, transport, pool, arrive, stop } = await startPool()
     transport.plans.set('192.0.2.2', { ms: 10 })
