@@ -129,7 +129,8 @@ export class SmallWorld {
     return {
       methods: [],
       register: (map: MethodMap, { namespace }: RegisterOptions = {}) => {
-        for (const [name, method] of Object.entries(map)) methods.set(`${namespace}.${name}`, method.handle as Unary)
+        const served = Object.entries(map as unknown as Record<string, { readonly handle: Unary }>)
+        for (const [name, { handle }] of served) methods.set(`${namespace}.${name}`, handle)
         return () => undefined
       },
       client: (connection: Connection, manifest: object, { namespace }: RegisterOptions = {}) => {
