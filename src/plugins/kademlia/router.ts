@@ -1,6 +1,7 @@
 import { filter, from, lastValueFrom, map, mergeMap, type Observable } from 'rxjs'
 import {
   abortReason,
+  ofType,
   type ConnectionPool,
   type FindOptions,
   type FindStep,
@@ -69,6 +70,11 @@ export class KademliaRouter implements Router {
       called: (caller) => {
         verifier.called(caller)
       }
+    })
+    // A contact that led nowhere would be given again and again: whoever moved is found anew once it is evicted.
+    context.events.stream.pipe(ofType('connect.failed')).subscribe(({ peer }) => {
+      const contact = table.get(peer)
+      if (contact !== undefined) verifier.unanswered(contact, clock.monotonic())
     })
     this.#maintenance.schedule()
   }

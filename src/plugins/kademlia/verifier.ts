@@ -38,7 +38,7 @@ export class Verifier {
   /** Whom a ping waits for or runs to. */
   readonly #pinged = new Set<NodeId>()
   #running = 0
-  /** When any node answered last, and which. */
+  /** When any node answered last, by `Clock.monotonic`. */
   #lastAnswer = -Infinity
 
   constructor(private readonly deps: VerifierDependencies) {}
@@ -106,19 +106,28 @@ export class Verifier {
   }
 
   async #run({ target, since }: Ping): Promise<void> {
-    const { protocol, signal } = this.deps
+    const { table, protocol, signal } = this.deps
     const suspect = target instanceof Contact ? target : undefined
     try {
       const connection = await protocol.ping(target, { signal })
       this.answered(connection, suspect)
     } catch {
-      if (suspect !== undefined && !signal.aborted) this.#silent(suspect, since)
+      if (suspect === undefined || signal.aborted) return
+      if (this.#lastAnswer < since) await this.#askAnother(suspect)
+      if (this.#lastAnswer >= since) this.#apply(table.pinged(suspect, false))
+      else table.spare(suspect)
     }
   }
 
   /** When nobody at all answers, it is this node that has lost the network, and it must not forget everyone. */
-  #silent(suspect: Contact, since: number): void {
-    if (this.#lastAnswer >= since) this.#apply(this.deps.table.pinged(suspect, false))
-    else this.deps.table.spare(suspect)
+  async #askAnother(suspect: Contact): Promise<void> {
+    const { table, protocol, signal } = this.deps
+    const other = table.closest(keyOf(suspect), 2).find(({ id }) => id !== suspect.id)
+    if (other === undefined) return
+    try {
+      this.answered(await protocol.ping(other, { signal }), other)
+    } catch {
+      // No witness, no eviction.
+    }
   }
 }

@@ -161,6 +161,26 @@ describe('kademlia router', () => {
     }
   }).timeout(20_000)
 
+  it('forgets a contact by which it could not be connected to, so that the next look-up asks others', async () => {
+    const nodes = await world.network(4)
+    const [asker, moved] = nodes.slice(2) as [SmallNode, SmallNode]
+    await world.clock.advance(60_000)
+    await world.kill(moved)
+    expect((await steps(asker, moved.contact.id)).found, 'it is in the table').to.equal(true)
+    asker.report(moved.contact.id)
+    await world.clock.advance(60_000)
+    expect((await steps(asker, moved.contact.id)).hops, 'others still know it').to.equal(1)
+  })
+
+  it('fills its farther buckets once it has joined', async () => {
+    const nodes = await world.network(60)
+    await world.clock.advance(60_000)
+    const late = await world.start(99)
+    const joined = await world.clock.until(late.router.join([nodes[0]!.contact]))
+    await world.clock.advance(60_000)
+    expect(late.router.size).to.be.above(joined)
+  }).timeout(20_000)
+
   it('forgets nobody when it is itself cut off', async () => {
     const nodes = await world.network(6)
     const [lonely] = nodes.slice(-1) as [SmallNode]

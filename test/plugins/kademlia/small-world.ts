@@ -33,9 +33,9 @@ export interface SmallNode {
   /** What others can call; a test may replace a method to make the node hostile. */
   readonly methods: Map<string, Unary>
   readonly connections: Map<NodeId, Connection>
-  /** Calls received, by method. */
-  readonly served: string[]
-  /** Calls sent, by the callee. */
+  /** Says that a connector could not reach a peer. */
+  readonly report: (peer: NodeId) => void
+  /** Whom it dialled. */
   readonly dialled: NodeId[]
 }
 
@@ -52,15 +52,21 @@ export class SmallWorld {
     const own = contact(n)
     const methods = new Map<string, Unary>()
     const connections = new Map<NodeId, Connection>()
-    const [served, dialled]: [string[], NodeId[]] = [[], []]
+    const dialled: NodeId[] = []
+    let report: SmallNode['report'] = () => undefined
     const below = definePlugin({
       name: 'below',
       provides: { rpc: RpcRegistry, pool: ConnectionPool, identity: Identity },
-      start: () => ({
-        rpc: this.#rpc(own, methods),
-        pool: this.#pool(own, connections, dialled),
-        identity: { nodeId: own.id } as Identity
-      })
+      start: (_, { events: { emit } }) => {
+        report = (peer) => {
+          emit('connect.failed', { peer, error: undefined, ms: 0 })
+        }
+        return {
+          rpc: this.#rpc(own, methods),
+          pool: this.#pool(own, connections, dialled),
+          identity: { nodeId: own.id } as Identity
+        }
+      }
     })
     const kernel = createKernel({
       plugins: [below, kademlia.with(options)],
@@ -70,7 +76,8 @@ export class SmallWorld {
     const events: KernelEvent[] = []
     kernel.events.subscribe((event) => events.push(event))
     await kernel.start()
-    const node = { contact: own, kernel, router: kernel.resolve(Router), events, methods, connections, served, dialled }
+    const router = kernel.resolve(Router)
+    const node = { contact: own, kernel, router, events, methods, connections, report, dialled }
     this.nodes.set(own.id, node)
     return node
   }
@@ -149,7 +156,6 @@ export class SmallWorld {
     const node = this.#reachable(own.id, peer)
     // Silence: only the caller's deadline ends it.
     if (node === undefined) return sleep(this.clock, 3_600_000, signal)
-    node.served.push(method)
     const meta = { nodeId: own.id, connection: `${own.id} inbound`, remote: Address.format(own.addresses[0]!) }
     let output: unknown
     try {
