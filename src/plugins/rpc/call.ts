@@ -1,0 +1,184 @@
+import {
+  AbortError,
+  CloseCode,
+  InvalidInputError,
+  messageOf,
+  type AnyIterable,
+  type CallOptions,
+  type MethodKind,
+  type RawResponse,
+  type RpcTarget
+} from '../../kernel/index.js'
+import { Body, forEach, sendBody } from './bodies.js'
+import type { RpcEnvironment } from './environment.js'
+import { FrameType, lastData, lastItem, textFrame, type Frame } from './frames.js'
+import { DONE, ItemIterator } from './item-iterator.js'
+import { toJson } from './json.js'
+import { messageFrame, requestText } from './messages.js'
+import { OutgoingCall } from './outgoing-call.js'
+import { WireError } from './wire-error.js'
+
+/** A method of another node, and how to get there. */
+export interface Remote {
+  readonly environment: RpcEnvironment
+  readonly target: RpcTarget
+  readonly method: string
+}
+
+/** The function that calls a method, by its kind. */
+export function callerOf(kind: MethodKind, remote: Remote): unknown {
+  switch (kind) {
+    case 'unary':
+      return (input: unknown, options?: CallOptions) => callForOne(remote, input, undefined, options)
+    case 'client':
+      return (input: AnyIterable<unknown>, options?: CallOptions) => callForOne(remote, undefined, input, options)
+    case 'server':
+      return (input: unknown, options?: CallOptions) => callForMany(remote, input, undefined, options)
+    case 'duplex':
+      return (input: AnyIterable<unknown>, options?: CallOptions) => callForMany(remote, undefined, input, options)
+    case 'raw':
+      return (input: unknown, body: AnyIterable<Uint8Array>, options?: CallOptions) =>
+        callRaw(remote, input, body, options)
+  }
+}
+
+type Items = AnyIterable<unknown> | undefined
+
+async function callForOne(remote: Remote, input: unknown, items: Items, options?: CallOptions): Promise<unknown> {
+  const call = new OutgoingCall(remote.environment, options, input)
+  try {
+    await begin(call, remote, input, items === undefined)
+    if (items !== undefined) call.pump(sendItems(call, remote, items))
+    return call.result(await lastFrame(call))
+  } catch (error) {
+    throw call.failWith(error)
+  } finally {
+    call.finish()
+  }
+}
+
+async function lastFrame(call: OutgoingCall): Promise<Frame> {
+  const frame = await call.receive()
+  if (!frame.last) throw new WireError('more than one message in answer; is the method of another kind?')
+  return frame
+}
+
+function callForMany(remote: Remote, input: unknown, items: Items, options?: CallOptions): ItemIterator<unknown> {
+  let call: OutgoingCall | undefined
+  // The call is under way before anybody asks for its first item.
+  const start = async (): Promise<OutgoingCall> => {
+    call = new OutgoingCall(remote.environment, options, input)
+    try {
+      await begin(call, remote, input, items === undefined)
+      if (items !== undefined) call.pump(sendItems(call, remote, items))
+      return call
+    } catch (error) {
+      throw call.failWith(error)
+    }
+  }
+  const started = start()
+  // The first `next` tells what went wrong.
+  started.catch(() => undefined)
+  return new ItemIterator(
+    async () => nextItem(await started),
+    () => {
+      call?.fail(new AbortError('the iterator was left'), CloseCode.CANCELLED)
+    }
+  )
+}
+
+async function nextItem(call: OutgoingCall): Promise<IteratorResult<unknown, undefined>> {
+  try {
+    const frame = await call.receive()
+    if (frame.type === FrameType.ITEM && !frame.last) return { done: false, value: call.parse(frame) }
+    if (!frame.last) throw new WireError('a response that is not the last frame')
+    call.result(frame)
+    call.finish()
+    return DONE
+  } catch (error) {
+    throw call.failWith(error)
+  }
+}
+
+async function callRaw(
+  remote: Remote,
+  input: unknown,
+  source: AnyIterable<Uint8Array>,
+  options?: CallOptions
+): Promise<RawResponse<unknown>> {
+  const call = new OutgoingCall(remote.environment, options, input)
+  try {
+    await begin(call, remote, input, false)
+    const finishIfDone = (): void => {
+      if (call.channel.sent && call.channel.received) call.finish()
+    }
+    call.pump(
+      sendBody(call, source).then(() => {
+        call.end(lastData)
+        finishIfDone()
+      })
+    )
+    const result = call.result(await call.receive())
+    const next = async (): Promise<Uint8Array | null> => {
+      try {
+        const bytes = call.channel.received ? null : await nextBytes(call)
+        finishIfDone()
+        return bytes
+      } catch (error) {
+        throw call.failWith(error)
+      }
+    }
+    const body = new Body(next, () => {
+      call.fail(new AbortError('the body was cancelled'), CloseCode.CANCELLED)
+    })
+    call.onFailed = (error) => {
+      body.fail(error)
+    }
+    return { result, body: body.stream }
+  } catch (error) {
+    throw call.failWith(error)
+  }
+}
+
+async function nextBytes(call: OutgoingCall): Promise<Uint8Array | null> {
+  const frame = await call.receive()
+  if (frame.type === FrameType.DATA) return frame.payload.length === 0 ? null : frame.payload
+  if (frame.type === FrameType.MESSAGE && frame.last) call.result(frame)
+  throw new WireError('expected bytes, or an error in their place')
+}
+
+/** Opens the stream and sends the request. */
+async function begin(call: OutgoingCall, remote: Remote, input: unknown, last: boolean): Promise<void> {
+  const params = inputText(input)
+  const opening = call.open(remote.target)
+  if (opening !== undefined) await opening
+  const frame = checked(remote, messageFrame(requestText(remote.method, params, call.deadline.getTimeout()), last))
+  if (last) {
+    call.end(frame)
+    return
+  }
+  const full = call.send(frame)
+  if (full !== undefined) await full
+}
+
+async function sendItems(call: OutgoingCall, remote: Remote, items: AnyIterable<unknown>): Promise<void> {
+  await forEach(call, items, (item) =>
+    call.send(checked(remote, textFrame(FrameType.ITEM, inputText(item) ?? 'null', false)))
+  )
+  call.end(lastItem)
+}
+
+/** An input as JSON text; nothing if it is `undefined`. Throws `ERR_INVALID_INPUT`. */
+function inputText(input: unknown): string | undefined {
+  try {
+    return toJson(input)
+  } catch (cause) {
+    throw new InvalidInputError(`an input that is not JSON: ${messageOf(cause)}`, { cause })
+  }
+}
+
+function checked(remote: Remote, frame: Uint8Array): Uint8Array {
+  const { maxMessageBytes } = remote.environment.options
+  if (frame.length <= maxMessageBytes) return frame
+  throw new InvalidInputError(`an input for ${remote.method} is longer than ${String(maxMessageBytes)} bytes`)
+}

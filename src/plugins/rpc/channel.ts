@@ -1,0 +1,166 @@
+import { CloseCode, PeerloomError, type Stream } from '../../kernel/index.js'
+import { FrameReader, type Frame } from './frames.js'
+import { WireError } from './wire-error.js'
+
+const NOTHING = new Uint8Array(0)
+
+/**
+ * The frames of one stream, both ways. It reads only when asked to, so what is not wanted yet stays with the transport
+ * and, in the end, with the sender.
+ */
+export class Channel {
+  readonly #reader: FrameReader
+  #failure: Error | undefined
+  #wakeReader: (() => void) | undefined
+  #wakeWriter: (() => void) | undefined
+  #sentLast = false
+  #blocked = false
+  #left = false
+  #over = false
+
+  /** Called when the stream can no longer be written to although nobody is writing: the peer gave up, for example. */
+  onLost: ((error: Error) => void) | undefined
+
+  constructor(
+    readonly stream: Stream,
+    maxMessageBytes: number
+  ) {
+    this.#reader = new FrameReader(maxMessageBytes)
+    stream.onWritable = () => {
+      this.#blocked = false
+      if (this.#wakeWriter === undefined) this.#lookForLoss()
+      else this.#wake()
+    }
+    stream.onClosed = () => {
+      this.#lookForLoss()
+    }
+  }
+
+  /** True when the peer has ended its direction. */
+  get received(): boolean {
+    return this.#reader.ended
+  }
+
+  /** True when this side has ended its direction. */
+  get sent(): boolean {
+    return this.#sentLast
+  }
+
+  /** True while more was written than the stream wants to take. */
+  get blocked(): boolean {
+    return this.#blocked
+  }
+
+  /** The next frame if it is there. Throws {@link WireError}, what the stream throws, or what `fail` was given. */
+  poll(): Frame | undefined {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#left) throw new PeerloomError('ERR_STREAM_CLOSED', 'nothing more is read from this call')
+    for (;;) {
+      const frame = this.#reader.next()
+      if (frame !== undefined) return frame
+      const chunk = this.stream.read()
+      if (chunk === undefined) return undefined
+      if (chunk === null) throw new WireError('the stream ended before its last frame')
+      this.#reader.push(chunk)
+    }
+  }
+
+  /** The next frame, once it is there. Rejects as `poll` throws. */
+  async receive(): Promise<Frame> {
+    for (let frame = this.poll(); ; frame = this.poll()) {
+      if (frame !== undefined) return frame
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve
+        this.stream.onReadable = resolve
+      })
+      this.#wakeReader = undefined
+    }
+  }
+
+  /** Sends bytes; false means that `drained` is to be awaited before more is sent. Throws as the stream does. */
+  send(bytes: Uint8Array): boolean {
+    if (this.#failure !== undefined) throw this.#failure
+    this.#blocked = !this.stream.write(bytes)
+    return !this.#blocked
+  }
+
+  /** Resolves when the stream takes more, or never will, of which the next `send` tells. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#failure === undefined && this.#blocked) this.#wakeWriter = resolve
+      else resolve()
+    })
+  }
+
+  /** Sends the last bytes of this side, and the end with them. */
+  end(last: Uint8Array): void {
+    if (this.#failure !== undefined) throw this.#failure
+    this.#sentLast = true
+    this.stream.end(last)
+  }
+
+  /** Makes every use of the channel, waiting ones included, fail with `error`. The stream itself is not touched. */
+  fail(error: Error): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#wake()
+  }
+
+  /** Wants no more of what the peer sends. */
+  leave(code: number): void {
+    if (this.received || this.#left || this.#over) return
+    this.#left = true
+    this.stream.stop(code)
+    this.#wakeReader?.()
+  }
+
+  /** Tells the peer why this side ended, even after `fail`. Better than a reset where the peer may still be reading. */
+  endAnyway(last: Uint8Array): void {
+    this.#sentLast = true
+    this.stream.end(last)
+  }
+
+  /** Lets go of the stream. What either side has not ended yet is given up with `code`. */
+  close(code: number): void {
+    if (this.#over) return
+    this.#over = true
+    const { stream } = this
+    this.onLost = stream.onReadable = stream.onWritable = stream.onClosed = undefined
+    if (!this.#sentLast) stream.reset(code)
+    // A FIN that came with the last frame is taken; one that is still to come is not waited for, it may be lost.
+    if (this.received ? !this.#atEnd() : !this.#left) stream.stop(this.received ? CloseCode.OK : code)
+    this.fail(new PeerloomError('ERR_STREAM_CLOSED', 'the call is over'))
+  }
+
+  /** Gives both directions up, whatever was sent already. */
+  abandon(code: number): void {
+    if (this.#over) return
+    this.stream.reset(code)
+    this.#sentLast = true
+    this.leave(code)
+    this.close(code)
+  }
+
+  #wake(): void {
+    this.#wakeReader?.()
+    this.#wakeWriter?.()
+    this.#wakeWriter = undefined
+  }
+
+  #lookForLoss(): void {
+    if (this.onLost === undefined || this.#over) return
+    try {
+      if (!this.#sentLast) this.stream.write(NOTHING)
+    } catch (error) {
+      this.onLost(error as Error)
+    }
+  }
+
+  #atEnd(): boolean {
+    try {
+      return this.stream.read() === null
+    } catch {
+      return true
+    }
+  }
+}

@@ -1,0 +1,14 @@
+import type { Clock, PluginContext } from '../../kernel/index.js'
+import type { OutgoingCall } from './outgoing-call.js'
+import type { RpcOptions } from './options.js'
+
+/** What calls of both directions share. */
+export interface RpcEnvironment {
+  readonly clock: Clock
+  readonly options: RpcOptions
+  readonly emit: PluginContext['events']['emit']
+  /** Calls to other nodes that are under way. */
+  readonly outgoing: Set<OutgoingCall>
+  /** Why no call can be made any more, once that is so. */
+  closed: Error | undefined
+}

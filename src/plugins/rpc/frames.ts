@@ -1,0 +1,140 @@
+import { WireError } from './wire-error.js'
+
+/** What a frame carries: the low four bits of its head. */
+export const FrameType = {
+  /** A JSON-RPC 2.0 object: the request, or the response that ends the other direction. */
+  MESSAGE: 1,
+  /** One JSON value of a stream of messages. */
+  ITEM: 2,
+  /** Bytes of a raw call. */
+  DATA: 3
+} as const
+
+/** The bit of the head that ends its direction; see docs/protocol.md for why FIN alone does not. */
+export const LAST = 0x80
+/** A length (u32, big endian) and a head. */
+export const FRAME_HEADER_BYTES = 5
+
+export interface Frame {
+  readonly type: number
+  readonly last: boolean
+  /** A whole payload; of a DATA frame as much as has arrived, and then only its last piece can be `last`. */
+  readonly payload: Uint8Array
+}
+
+/** Longest payload of the DATA frames that are sent; between two of them a call can still be told to have failed. */
+export const MAX_DATA_BYTES = 64 * 1024
+
+const EMPTY = new Uint8Array(0)
+
+/** A frame around a text. */
+export function textFrame(type: number, text: string, last: boolean): Uint8Array {
+  const length = Buffer.byteLength(text)
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length)
+  writeHeader(frame, type, length, last)
+  frame.write(text, FRAME_HEADER_BYTES)
+  return frame
+}
+
+/** The header of a frame whose payload is sent after it. */
+export function frameHeader(type: number, length: number, last: boolean): Uint8Array {
+  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES)
+  writeHeader(header, type, length, last)
+  return header
+}
+
+/** Ends a stream of messages without another one. */
+export const lastItem = frameHeader(FrameType.ITEM, 0, true)
+/** Ends the bytes of a raw call without another one. */
+export const lastData = frameHeader(FrameType.DATA, 0, true)
+
+function writeHeader(target: Buffer, type: number, length: number, last: boolean): void {
+  target.writeUInt32BE(length, 0)
+  target[4] = last ? type | LAST : type
+}
+
+/**
+ * Takes frames out of one direction of a stream, however it was cut into chunks. It holds one unfinished frame at
+ * most, of a length that was checked first; bytes of DATA frames pass without being gathered. Nothing after the frame
+ * marked LAST is looked at.
+ */
+export class FrameReader {
+  #chunk: Uint8Array = EMPTY
+  #at = 0
+  readonly #header = new Uint8Array(FRAME_HEADER_BYTES)
+  #headerBytes = 0
+  #type = 0
+  #last = false
+  /** Bytes of the present payload that have not come yet. */
+  #missing = 0
+  #inPayload = false
+  #pieces: Uint8Array[] = []
+  #ended = false
+
+  /** @param maxBytes longest payload that is taken, but for DATA, which is never gathered */
+  constructor(private readonly maxBytes: number) {}
+
+  /** True when the frame marked LAST has been given out. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Adds what arrived. Only when `next` has returned `undefined`. */
+  push(chunk: Uint8Array): void {
+    this.#chunk = chunk
+    this.#at = 0
+  }
+
+  /** The next frame, or `undefined` until more is pushed. Throws {@link WireError}. */
+  next(): Frame | undefined {
+    if (this.#ended || (!this.#inPayload && !this.#readHeader())) return undefined
+    const available = this.#chunk.length - this.#at
+    if (available < this.#missing) {
+      if (available === 0) return undefined
+      const piece = this.#take(available)
+      if (this.#type === FrameType.DATA) return { type: this.#type, last: false, payload: piece }
+      this.#pieces.push(piece)
+      return undefined
+    }
+    const piece = this.#take(this.#missing)
+    this.#inPayload = false
+    this.#headerBytes = 0
+    this.#ended = this.#last
+    const payload = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece])
+    this.#pieces = []
+    return { type: this.#type, last: this.#last, payload }
+  }
+
+  #take(length: number): Uint8Array {
+    const from = this.#at
+    this.#at += length
+    this.#missing -= length
+    return this.#chunk.subarray(from, this.#at)
+  }
+
+  #readHeader(): boolean {
+    while (this.#headerBytes < FRAME_HEADER_BYTES) {
+      const byte = this.#chunk[this.#at]
+      if (byte === undefined) return false
+      this.#header[this.#headerBytes++] = byte
+      this.#at++
+    }
+    const [a = 0, b = 0, c = 0, d = 0, head = 0] = this.#header
+    this.#missing = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
+    this.#type = head & 0x0f
+    this.#last = (head & LAST) !== 0
+    this.#inPayload = true
+    if ((head & 0x70) !== 0 || this.#type < FrameType.MESSAGE || this.#type > FrameType.DATA) {
+      throw new WireError(`not a frame: its head is 0x${head.toString(16)}`)
+    }
+    if (this.#missing > this.maxBytes && this.#type !== FrameType.DATA) {
+      throw new WireError(
+        `a frame of ${String(this.#missing)} bytes is longer than ${String(this.maxBytes)} (maxMessageBytes)`
+      )
+    }
+    if (this.#missing === 0 && (!this.#last || this.#type === FrameType.MESSAGE)) {
+      throw new WireError('an empty frame that ends nothing')
+    }
+    return true
+  }
+}

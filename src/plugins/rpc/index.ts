@@ -1,0 +1,55 @@
+import { ConnectionPool, definePlugin, RpcRegistry } from '../../kernel/index.js'
+import type { RpcEnvironment } from './environment.js'
+import { RpcOptions } from './options.js'
+import { Registry } from './registry.js'
+
+export {
+  ClientCaller,
+  ClientHandler,
+  DuplexCaller,
+  DuplexHandler,
+  RawCaller,
+  RawHandler,
+  ServerCaller,
+  ServerHandler,
+  UnaryCaller,
+  UnaryHandler,
+  type ContainerType,
+  type ContextTimed,
+  type HandlerTypes,
+  type JSONRPCParams,
+  type JSONRPCRequest,
+  type JSONRPCRequestParams,
+  type JSONRPCResponseResult,
+  type JSONRPCResult,
+  type JSONValue
+} from './matrix.js'
+export { RpcOptions } from './options.js'
+
+/** Calls between nodes, in the wire format `peerloom/1` (docs/protocol.md). */
+export const rpc = definePlugin({
+  name: 'rpc',
+  needs: { pool: ConnectionPool },
+  provides: { rpc: RpcRegistry },
+  config: RpcOptions,
+  start({ pool }, context) {
+    const { clock, config, events } = context
+    const environment: RpcEnvironment = {
+      clock,
+      options: config,
+      emit: events.emit,
+      outgoing: new Set(),
+      closed: undefined
+    }
+    const registry = new Registry(environment)
+    context.defer(() => {
+      registry.close()
+    })
+    context.defer(
+      pool.onConnection((connection) => {
+        registry.serve(connection)
+      })
+    )
+    return { rpc: registry }
+  }
+})

@@ -1,0 +1,197 @@
+import {
+  abortReason,
+  CloseCode,
+  PeerloomError,
+  RpcCode,
+  RpcError,
+  StreamResetError,
+  type CallOptions,
+  type RpcTarget,
+  type Stream
+} from '../../kernel/index.js'
+import type { BodySink } from './bodies.js'
+import { Channel } from './channel.js'
+import { Deadline, inputLimit, timerLimit } from './deadline.js'
+import type { RpcEnvironment } from './environment.js'
+import { FrameType, type Frame } from './frames.js'
+import { parseJson } from './json.js'
+import { resultOf } from './messages.js'
+import { WireError } from './wire-error.js'
+
+/** A call that this node makes, from before it has a stream until both directions are over. */
+export class OutgoingCall implements BodySink {
+  readonly deadline: Deadline
+  readonly #signal: AbortSignal | undefined
+  #channel: Channel | undefined
+  #connecting: AbortController | undefined
+  #failure: Error | undefined
+  #rejectWork: ((error: Error) => void) | undefined
+  #refused = false
+  #over = false
+
+  /** Called when the call has failed while nobody may be waiting for it. */
+  onFailed: ((error: Error) => void) | undefined
+
+  /** Throws `ERR_INVALID_INPUT` for a malformed timer, the reason of a signal that is aborted, or why calls cannot be made. */
+  constructor(
+    private readonly environment: RpcEnvironment,
+    options: CallOptions | undefined,
+    input: unknown
+  ) {
+    if (environment.closed !== undefined) throw environment.closed
+    const { signal, timer } = options ?? {}
+    const own = timer === undefined ? environment.options.defaultTimeoutMs : timerLimit(timer)
+    if (signal?.aborted === true) throw abortReason(signal)
+    this.deadline = new Deadline(environment.clock, Math.min(own, inputLimit(input)), () => {
+      const text = `the call took longer than ${String(this.deadline.timeoutMs)} ms`
+      this.fail(new RpcError(RpcCode.TIMEOUT, text, { local: true }), CloseCode.TIMEOUT)
+    })
+    this.deadline.arm()
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#onAbort)
+    environment.outgoing.add(this)
+  }
+
+  get over(): boolean {
+    return this.#over || this.#failure !== undefined
+  }
+
+  get channel(): Channel {
+    if (this.#channel === undefined) throw new PeerloomError('ERR_STATE', 'the call has no stream yet')
+    return this.#channel
+  }
+
+  /** Opens the stream. Nothing is returned, and nothing to be awaited, if that needs no waiting. */
+  open(target: RpcTarget): Promise<void> | undefined {
+    const stream = typeof target === 'function' ? undefined : target.tryOpen()
+    if (stream === undefined) return this.during(this.#connect(target))
+    this.#attach(stream)
+    return undefined
+  }
+
+  async #connect(target: RpcTarget): Promise<void> {
+    const connection = typeof target === 'function' ? await target(this.#connectOptions()) : target
+    if (this.over) return
+    const stream = connection.tryOpen() ?? (await connection.open(this.#connectOptions()))
+    this.#attach(stream)
+  }
+
+  /** The signal is made only for those who look at it. */
+  #connectOptions(): { readonly signal: AbortSignal } {
+    const connecting = (): AbortController => (this.#connecting ??= new AbortController())
+    return {
+      get signal() {
+        return connecting().signal
+      }
+    }
+  }
+
+  #attach(stream: Stream): void {
+    this.#channel = new Channel(stream, this.environment.options.maxMessageBytes)
+    // The call may have ended while the stream was being opened.
+    if (this.over) this.#channel.abandon(CloseCode.CANCELLED)
+  }
+
+  /** The next frame of the answer. Whatever is wrong with it ends the call. */
+  async receive(): Promise<Frame> {
+    try {
+      return this.channel.poll() ?? (await this.channel.receive())
+    } catch (error) {
+      this.fail(
+        timedOut(error) ?? (error as Error),
+        error instanceof WireError ? CloseCode.PROTOCOL : CloseCode.CANCELLED
+      )
+      throw this.#failure ?? error
+    }
+  }
+
+  /** The JSON in a frame. */
+  parse(frame: Frame): unknown {
+    return parseJson(frame.payload, this.environment.options.maxJsonDepth)
+  }
+
+  /** The result in a frame; throws the error that it says instead. */
+  result(frame: Frame): unknown {
+    if (frame.type !== FrameType.MESSAGE) throw new WireError('expected a response; is the method of another kind?')
+    return resultOf(this.parse(frame))
+  }
+
+  /** Sends a frame; gives a promise to wait for if there is no room for more. */
+  send(bytes: Uint8Array): Promise<void> | undefined {
+    try {
+      return this.channel.send(bytes) ? undefined : this.channel.drained()
+    } catch (error) {
+      this.#refused = true
+      throw error
+    }
+  }
+
+  /** Sends the last frame. */
+  end(last: Uint8Array): void {
+    try {
+      this.channel.end(last)
+    } catch (error) {
+      this.#refused = true
+      throw error
+    }
+  }
+
+  /** Waits no longer than the call lasts. One at a time. */
+  during<T>(work: PromiseLike<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#rejectWork = reject
+      if (this.#failure !== undefined) reject(this.#failure)
+      work.then(resolve, reject)
+    })
+  }
+
+  /** Sends input beside the answer. If it fails, so does the call, unless it is the other side that wants no more. */
+  pump(input: Promise<void>): void {
+    input.catch((error: unknown) => {
+      if (!this.#refused) this.fail(error as Error, CloseCode.CANCELLED)
+    })
+  }
+
+  /** Ends the call on this side: whatever waits for it fails with the error, and the other side is told. */
+  fail(error: Error, code: number): void {
+    if (this.over) return
+    this.#failure = error
+    this.#channel?.fail(error)
+    this.#channel?.abandon(code)
+    this.#connecting?.abort(error)
+    this.#rejectWork?.(error)
+    this.onFailed?.(error)
+    this.#release()
+  }
+
+  /** Ends the call because of what was thrown while it was made, and gives the error that its caller shall see. */
+  failWith(thrown: unknown): unknown {
+    if (thrown instanceof WireError) this.fail(thrown, CloseCode.PROTOCOL)
+    this.finish()
+    return this.#failure ?? thrown
+  }
+
+  /** Takes the call off. What is still being sent is no longer wanted. */
+  finish(): void {
+    if (this.over) return
+    this.#over = true
+    this.#channel?.close(CloseCode.CANCELLED)
+    this.#rejectWork?.(new PeerloomError('ERR_STREAM_CLOSED', 'the call is over'))
+    this.#release()
+  }
+
+  readonly #onAbort = (): void => {
+    this.fail(abortReason(this.#signal as AbortSignal), CloseCode.CANCELLED)
+  }
+
+  #release(): void {
+    this.deadline.clear()
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.environment.outgoing.delete(this)
+  }
+}
+
+function timedOut(error: unknown): RpcError | undefined {
+  if (!(error instanceof StreamResetError) || error.streamCode !== CloseCode.TIMEOUT) return undefined
+  return new RpcError(RpcCode.TIMEOUT, 'the call took longer than the other side allows', { cause: error })
+}

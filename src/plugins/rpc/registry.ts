@@ -1,0 +1,113 @@
+import {
+  AbortError,
+  CloseCode,
+  forPlugin,
+  InvalidInputError,
+  RpcCode,
+  RpcError,
+  type Client,
+  type Connection,
+  type Consumer,
+  type Manifest,
+  type MethodMap,
+  type PerConsumer,
+  type RegisterOptions,
+  type RpcRegistry,
+  type RpcTarget
+} from '../../kernel/index.js'
+import { callerOf } from './call.js'
+import { ConnectionServer } from './connection-server.js'
+import type { RpcEnvironment } from './environment.js'
+import { manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
+
+/** All methods that are offered, and the connections on which they are. */
+export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
+  readonly #methods = new Map<string, OfferedMethod>()
+  readonly #servers = new Map<Connection, ConnectionServer>()
+
+  constructor(private readonly environment: RpcEnvironment) {}
+
+  get methods(): RpcRegistry['methods'] {
+    return [...this.#methods.values()].map(({ name, kind, plugin }) => ({ name, kind, plugin }))
+  }
+
+  /** A view whose methods, and calls to them, end with its consumer. */
+  [forPlugin](consumer: Consumer): RpcRegistry {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias -- the getter below has a `this` of its own
+    const registry = this
+    const own = new Set<OfferedMethod>()
+    consumer.defer(() => {
+      const error = new RpcError(RpcCode.CANCELLED, `plugin ${consumer.name} is stopping`, { local: true })
+      this.#remove(own)
+      for (const { calls } of own) for (const call of calls) call.abort(error)
+    })
+    return {
+      get methods() {
+        return registry.methods
+      },
+      client: (target, manifest, options) => this.client(target, manifest, options),
+      register: (methods, options) => {
+        const offered = this.#add(consumer.name, methods, options)
+        // Those that were taken back are kept only while calls to them are under way.
+        for (const method of own) if (!this.#offers(method) && method.calls.size === 0) own.delete(method)
+        for (const method of offered) own.add(method)
+        return () => {
+          this.#remove(offered)
+        }
+      }
+    }
+  }
+
+  register(methods: MethodMap, options?: RegisterOptions): () => void {
+    const offered = this.#add('application', methods, options)
+    return () => {
+      this.#remove(offered)
+    }
+  }
+
+  #add(plugin: string, methods: MethodMap, options: RegisterOptions = {}): OfferedMethod[] {
+    const offered = Object.entries(methods).map(([name, method]) =>
+      offeredMethod(wireName(name, options.namespace), plugin, method)
+    )
+    for (const { name } of offered) {
+      const other = this.#methods.get(name)
+      if (other !== undefined) {
+        throw new InvalidInputError(`method ${name} is taken by plugin ${other.plugin}: use a namespace`)
+      }
+    }
+    for (const method of offered) this.#methods.set(method.name, method)
+    return offered
+  }
+
+  #offers(method: OfferedMethod): boolean {
+    return this.#methods.get(method.name) === method
+  }
+
+  #remove(methods: Iterable<OfferedMethod>): void {
+    for (const method of methods) if (this.#offers(method)) this.#methods.delete(method.name)
+  }
+
+  client<const M extends Manifest>(target: RpcTarget, manifest: M, options: RegisterOptions = {}): Client<M> {
+    const { environment } = this
+    const entries = Object.entries(manifest).map(([name, entry]) => {
+      const method = wireName(name, options.namespace)
+      return [name, callerOf(manifestKind(name, entry), { environment, target, method })] as const
+    })
+    return Object.fromEntries(entries) as Client<M>
+  }
+
+  /** Answers the calls of a connection from now on. */
+  serve(connection: Connection): void {
+    if (this.environment.closed !== undefined || this.#servers.has(connection)) return
+    this.#servers.set(connection, new ConnectionServer(connection, this.#methods, this.environment))
+    void connection.closed.then(() => this.#servers.delete(connection))
+  }
+
+  /** Ends every call in both directions and takes no more. */
+  close(): void {
+    const error = (this.environment.closed = new AbortError('the rpc plugin has stopped'))
+    for (const server of this.#servers.values()) server.close()
+    this.#servers.clear()
+    for (const call of this.environment.outgoing) call.fail(error, CloseCode.SHUTDOWN)
+  }
+}

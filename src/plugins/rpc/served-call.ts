@@ -1,0 +1,174 @@
+import {
+  CloseCode,
+  messageOf,
+  RpcCode,
+  RpcError,
+  StreamResetError,
+  type CallContext,
+  type CallMeta,
+  type CallTimer
+} from '../../kernel/index.js'
+import type { Channel } from './channel.js'
+import type { Deadline } from './deadline.js'
+import { FrameType, textFrame, type Frame } from './frames.js'
+import { parseJson } from './json.js'
+import { errorText, type MessageId, type Request } from './messages.js'
+import { errorToWire } from './errors.js'
+import type { RpcOptions } from './options.js'
+import { WireError } from './wire-error.js'
+
+/** A call that this node answers: the context its handler sees, and what ends it. */
+export class ServedCall implements CallContext {
+  #request: Request | undefined
+  #controller: AbortController | undefined
+  #failure: Error | undefined
+  #rejectWork: ((error: Error) => void) | undefined
+  #over = false
+  #working = 0
+
+  constructor(
+    readonly channel: Channel,
+    readonly meta: CallMeta,
+    readonly deadline: Deadline,
+    readonly options: RpcOptions,
+    /** Called once the call is over and its handler has come to rest. */
+    private readonly onIdle: () => void
+  ) {
+    channel.onLost = (error) => {
+      this.abort(error)
+    }
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#failure !== undefined) this.#controller.abort(this.#failure)
+    }
+    return this.#controller.signal
+  }
+
+  get timer(): CallTimer {
+    return this.deadline
+  }
+
+  get request(): Request {
+    if (this.#request === undefined) throw new WireError('the request has not come yet')
+    return this.#request
+  }
+
+  get hasRequest(): boolean {
+    return this.#request !== undefined
+  }
+
+  set request(request: Request) {
+    this.#request = request
+  }
+
+  /** Ends the call in the handler's name. */
+  cancel(reason?: unknown): void {
+    const text = reason === undefined ? 'the handler gave the call up' : messageOf(reason)
+    this.abort(new RpcError(RpcCode.CANCELLED, text, { local: true, cause: reason }))
+  }
+
+  /** Ends the call: whatever waits for it fails with the error, and the caller is told unless it is gone. */
+  abort(error: Error): void {
+    if (this.#over || this.#failure !== undefined) return
+    const failure = error instanceof StreamResetError ? givenUp(error) : error
+    this.#failure = failure
+    this.channel.fail(failure)
+    this.#controller?.abort(failure)
+    this.#rejectWork?.(failure)
+  }
+
+  /** The next frame from the caller. What is wrong with it ends the call, whatever the handler makes of it. */
+  async receive(): Promise<Frame> {
+    try {
+      return this.channel.poll() ?? (await this.channel.receive())
+    } catch (error) {
+      this.abort(error as Error)
+      throw this.#failure ?? error
+    }
+  }
+
+  /** The JSON in a frame. What is wrong with it ends the call. */
+  parse(frame: Frame): unknown {
+    try {
+      return parseJson(frame.payload, this.options.maxJsonDepth)
+    } catch (error) {
+      this.abort(error as Error)
+      throw error
+    }
+  }
+
+  /** Waits for a handler's work no longer than the call lasts. The call counts as running until the work has settled. */
+  during<T>(work: PromiseLike<T>): Promise<T> {
+    this.#working++
+    const settled = (): void => {
+      if (--this.#working === 0 && this.#over) this.onIdle()
+    }
+    return new Promise<T>((resolve, reject) => {
+      this.#rejectWork = reject
+      if (this.#failure !== undefined) reject(this.#failure)
+      // The handler's own rejection is passed on as it is, whatever it is.
+      const running = Promise.resolve(work)
+      running.then(resolve, reject)
+      running.then(settled, settled)
+    })
+  }
+
+  /** Sends a frame; gives a promise to wait for if there is no room for more. */
+  send(bytes: Uint8Array): Promise<void> | undefined {
+    return this.channel.send(bytes) ? undefined : this.channel.drained()
+  }
+
+  /** Wants no more input. */
+  leaveInput(): void {
+    this.channel.leave(CloseCode.OK)
+  }
+
+  /** Ends the call for what the caller sent, and gives the error back to be thrown. */
+  reject(error: WireError): WireError {
+    this.abort(error)
+    return error
+  }
+
+  /** Ends the call with an error. Returns its JSON-RPC code. */
+  fail(thrown: unknown): number {
+    // A handler that was interrupted may throw anything; why it was interrupted is what counts.
+    const error = this.#failure ?? thrown
+    const wire = errorToWire(error)
+    const { channel } = this
+    const code = closeCodeOf(error)
+    const id: MessageId = this.#request?.id ?? null
+    try {
+      // Behind bytes that nobody takes, an answer would only wait.
+      if (!channel.sent && !channel.blocked) channel.endAnyway(textFrame(FrameType.MESSAGE, errorText(id, wire), true))
+    } catch {
+      // The caller is gone.
+    }
+    channel.close(code)
+    return wire.code
+  }
+
+  /** Takes the call off. */
+  finish(): void {
+    this.#over = true
+    this.deadline.clear()
+    this.#rejectWork = undefined
+    this.channel.close(CloseCode.OK)
+    if (this.#working === 0) this.onIdle()
+  }
+}
+
+function givenUp(error: StreamResetError): RpcError {
+  return error.streamCode === CloseCode.TIMEOUT
+    ? new RpcError(RpcCode.TIMEOUT, 'the call took longer than its caller waits', { cause: error })
+    : new RpcError(RpcCode.CANCELLED, 'the caller gave up', { cause: error })
+}
+
+function closeCodeOf(error: unknown): number {
+  if (error instanceof WireError) return CloseCode.PROTOCOL
+  if (!(error instanceof RpcError)) return CloseCode.OK
+  if (error.rpcCode === RpcCode.TIMEOUT) return CloseCode.TIMEOUT
+  return error.rpcCode === RpcCode.CANCELLED ? CloseCode.CANCELLED : CloseCode.OK
+}

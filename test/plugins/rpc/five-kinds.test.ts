@@ -1,0 +1,71 @@
+import { expect } from 'chai'
+import { client, duplex, raw, server, unary } from '#src/kernel/index.js'
+import { collect, makePair, textOf, type Pair } from './harness.js'
+
+export const methods = {
+  square: unary(({ value }: { value: number }) => ({ value: value ** 2 })),
+  sum: client<number, number>(async (numbers) => {
+    let sum = 0
+    for await (const number of numbers) sum += number
+    return sum
+  }),
+  count: server<number, number>(function* (to) {
+    for (let i = 0; i < to; i++) yield i
+  }),
+  double: duplex<number, number>(async function* (numbers) {
+    for await (const number of numbers) yield number * 2
+  }),
+  upper: raw<{ title: string }, { length: number }>((input, body) => ({
+    result: { length: input.title.length },
+    body: (async function* () {
+      for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+        yield Buffer.from(Buffer.from(chunk).toString().toUpperCase())
+      }
+    })()
+  }))
+}
+
+describe('rpc: the five kinds of call', () => {
+  let pair: Pair
+
+  beforeEach(async () => {
+    pair = await makePair()
+    pair.server.rpc.register(methods)
+  })
+
+  afterEach(() => pair.stop())
+
+  it('answers each kind', async () => {
+    const remote = pair.caller.rpc.client(pair.caller.connection, methods)
+    expect(await remote.square({ value: 12 })).to.deep.equal({ value: 144 })
+    expect(await remote.sum([1, 2, 3])).to.equal(6)
+    expect(await collect(remote.count(4))).to.deep.equal([0, 1, 2, 3])
+    expect(await collect(remote.double([1, 2, 3]))).to.deep.equal([2, 4, 6])
+    const { result, body } = await remote.upper({ title: 'four' }, [Buffer.from('ab'), Buffer.from('cd')])
+    expect(result).to.deep.equal({ length: 4 })
+    expect(await textOf(body)).to.equal('ABCD')
+  })
+
+  it('calls in both directions on one connection', async () => {
+    pair.caller.rpc.register({ square: methods.square })
+    const back = pair.server.rpc.client(pair.server.connection, { square: methods.square })
+    const there = pair.caller.rpc.client(pair.caller.connection, { square: methods.square })
+    const answers = await Promise.all([back.square({ value: 2 }), there.square({ value: 3 })])
+    expect(answers).to.deep.equal([{ value: 4 }, { value: 9 }])
+  })
+
+  it('leaves no stream and no timer behind', async () => {
+    const remote = pair.caller.rpc.client(pair.caller.connection, methods)
+    await Promise.all([
+      remote.square({ value: 1 }),
+      remote.sum([1]),
+      collect(remote.count(2)),
+      collect(remote.double([1]))
+    ])
+    await textOf((await remote.upper({ title: '' }, [Buffer.from('x')])).body)
+    await pair.clock.advance(0)
+    expect(pair.clock.pending).to.equal(0)
+    expect(pair.caller.connection.streams.size).to.equal(0)
+    expect(pair.server.connection.streams.size).to.equal(0)
+  })
+})

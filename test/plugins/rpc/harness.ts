@@ -1,0 +1,80 @@
+import type { z } from 'zod'
+import {
+  ConnectionPool,
+  createKernel,
+  definePlugin,
+  RpcRegistry,
+  type Connection,
+  type Kernel,
+  type Plugin
+} from '#src/kernel/index.js'
+import { rpc, type RpcOptions } from '#src/plugins/rpc/index.js'
+import { VirtualClock } from '#src/testkit/index.js'
+import { connectionPair, poolOf, type ConnectionDouble } from './double.js'
+
+export interface Side {
+  readonly kernel: Kernel
+  readonly rpc: RpcRegistry
+  readonly connection: ConnectionDouble
+}
+
+export interface Pair {
+  readonly clock: VirtualClock
+  readonly caller: Side
+  readonly server: Side
+  stop(): Promise<void>
+}
+
+type Options = z.input<typeof RpcOptions>
+
+export function poolPlugin(...connections: Connection[]): Plugin {
+  return definePlugin({
+    name: 'pool',
+    provides: { pool: ConnectionPool },
+    start: () => ({ pool: poolOf(...connections) })
+  })
+}
+
+async function makeSide(connection: ConnectionDouble, clock: VirtualClock, options: Options, plugins: Plugin[]) {
+  const kernel = createKernel({ clock, plugins: [poolPlugin(connection), rpc.with(options), ...plugins] })
+  await clock.until(kernel.start())
+  return { kernel, connection, rpc: kernel.resolve(RpcRegistry) }
+}
+
+/** Two nodes with one connection between them, in virtual time. */
+export async function makePair(
+  options: { caller?: Options; server?: Options; serverPlugins?: Plugin[] } = {}
+): Promise<Pair> {
+  const clock = new VirtualClock()
+  const [out, accepted] = connectionPair()
+  const caller = await makeSide(out, clock, options.caller ?? {}, [])
+  const server = await makeSide(accepted, clock, options.server ?? {}, options.serverPlugins ?? [])
+  return {
+    clock,
+    caller,
+    server,
+    async stop() {
+      await clock.until(Promise.all([caller.kernel.stop(), server.kernel.stop()]))
+    }
+  }
+}
+
+/** What a promise rejects with. */
+export async function rejection(promise: Promise<unknown>): Promise<Error & Record<string, unknown>> {
+  const value: unknown = await promise.then(
+    () => new Error('it did not fail'),
+    (error: unknown) => error
+  )
+  return value as Error & Record<string, unknown>
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+export async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks = await collect(body)
+  return Buffer.concat(chunks).toString()
+}
