@@ -35,6 +35,13 @@ export interface FindResult {
   readonly closest: readonly Contact[]
 }
 
+export interface RouterStats {
+  /** How many contacts the routing table holds. */
+  readonly contacts: number
+  /** What was received and not taken, by cause. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
 /** Finds nodes by id. Dials through the `ConnectionPool` only. */
 export interface Router {
   /**
@@ -53,6 +60,7 @@ export interface Router {
    * known then; rejects with `ERR_CONNECT` if there were contacts and none of them answered.
    */
   join(seeds: readonly Contact[], options?: FindOptions): Promise<number>
+  stats(): RouterStats
 }
 
 export const Router = token<Router>('Router')

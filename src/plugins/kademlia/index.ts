@@ -1,0 +1,27 @@
+import { z } from 'zod'
+import { ConnectionPool, definePlugin, Identity, Router, RpcRegistry } from '../../kernel/index.js'
+import { KademliaRouter } from './router.js'
+
+const HOUR_MS = 3_600_000
+
+const schema = z.strictObject({
+  /** Milliseconds that one query may take, dialling included; 5 s. */
+  queryTimeoutMs: z.int().min(1).max(HOUR_MS).default(5_000),
+  /** Milliseconds between two refreshes of the routing table, ± 50 %; 1 h. */
+  refreshIntervalMs: z
+    .int()
+    .min(1_000)
+    .max(24 * HOUR_MS)
+    .default(HOUR_MS)
+})
+
+export type KademliaOptions = z.input<typeof schema>
+
+/** Finds nodes by id in the manner of Kademlia (Maymounkov and Mazières, 2002). Offers `kad.ping` and `kad.findNode`. */
+export const kademlia = definePlugin({
+  name: 'kademlia',
+  needs: { rpc: RpcRegistry, pool: ConnectionPool, identity: Identity },
+  provides: { router: Router },
+  config: schema,
+  start: ({ rpc, pool, identity }, context) => ({ router: new KademliaRouter(identity.nodeId, { rpc, pool }, context) })
+})
