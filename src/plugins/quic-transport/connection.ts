@@ -1,0 +1,315 @@
+import {
+  abortReason,
+  CloseCode,
+  ConnectionClosedError,
+  messageOf,
+  PeerloomError,
+  type CloseInfo,
+  type Connection,
+  type ConnectionStats,
+  type Logger,
+  type Stream
+} from '../../kernel/index.js'
+import type { Address, NodeId } from '../../model/index.js'
+import type { Driver } from './driver.js'
+import type { NativeConnection } from './quiche.js'
+import { QuicStream, type StreamOwner } from './stream.js'
+
+/** Calls of `open` that may wait for the peer to allow more streams. */
+export const MAX_WAITING_OPENS = 10_000
+/** Up to so many waiting readers are asked one by one before the library is asked for a list, which costs more. */
+const PROBED_READERS = 32
+/** Bytes that one stream may hand to quiche before the others have had their turn. */
+const SEND_QUANTUM_BYTES = 16 * 1024
+
+/** Ids of bidirectional streams have these low bits (RFC 9000 §2.1), and grow in steps of four. */
+const CLIENT_STREAMS = 0
+const SERVER_STREAMS = 1
+const STREAM_ID_STEP = 4
+const STREAM_ID_BITS = 3
+
+const nothing = new Uint8Array(0)
+
+interface WaitingOpen {
+  resolve(stream: Stream): void
+  reject(error: PeerloomError): void
+}
+
+export interface ConnectionIdentity {
+  readonly id: string
+  readonly peer: NodeId
+  readonly direction: 'inbound' | 'outbound'
+  readonly transport: string
+  readonly protocol: string
+  readonly openedAt: number
+}
+
+/** An authenticated connection: its streams, over a {@link Driver}. */
+export class QuicConnection implements Connection, StreamOwner {
+  readonly id: string
+  readonly peer: NodeId
+  readonly direction: 'inbound' | 'outbound'
+  readonly transport: string
+  readonly protocol: string
+  readonly openedAt: number
+  readonly closed: Promise<CloseInfo>
+  readonly native: NativeConnection
+  readonly #driver: Driver
+  readonly #log: Logger
+  readonly #streams = new Map<number, QuicStream>()
+  readonly #readers = new Set<QuicStream>()
+  readonly #senders = new Set<QuicStream>()
+  readonly #over: QuicStream[] = []
+  readonly #opens = new Set<WaitingOpen>()
+  readonly #untaken: QuicStream[] = []
+  /** Ids below the highest that the peer has used, which have not shown up yet: packets overtake each other. */
+  readonly #skipped = new Set<number>()
+  #nextOwn: number
+  #nextOfPeer: number
+  #onStream: ((stream: Stream) => void) | undefined
+  #failure: ConnectionClosedError | undefined
+  #resolveClosed!: (info: CloseInfo) => void
+  #lastStats: ConnectionStats | undefined
+
+  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger) {
+    this.id = identity.id
+    this.peer = identity.peer
+    this.direction = identity.direction
+    this.transport = identity.transport
+    this.protocol = identity.protocol
+    this.openedAt = identity.openedAt
+    this.native = driver.native
+    this.#driver = driver
+    this.#log = log
+    const client = identity.direction === 'outbound'
+    this.#nextOwn = client ? CLIENT_STREAMS : SERVER_STREAMS
+    this.#nextOfPeer = client ? SERVER_STREAMS : CLIENT_STREAMS
+    this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
+  }
+
+  get remote(): Address {
+    return this.#driver.remote
+  }
+
+  get closeInfo(): CloseInfo | undefined {
+    return this.#failure?.info
+  }
+
+  get failure(): ConnectionClosedError | undefined {
+    return this.#failure
+  }
+
+  get readable(): boolean {
+    return this.#failure === undefined || this.#failure.info.by === 'peer'
+  }
+
+  open({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Stream> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) throw abortReason(signal)
+      const stream = this.tryOpen()
+      if (stream !== undefined) {
+        resolve(stream)
+        return
+      }
+      if (this.#opens.size >= MAX_WAITING_OPENS) {
+        throw new PeerloomError('ERR_LIMIT', `${String(MAX_WAITING_OPENS)} streams wait to be opened already`)
+      }
+      const onAbort = (): void => {
+        this.#opens.delete(waiting)
+        reject(abortReason(signal as AbortSignal))
+      }
+      const waiting: WaitingOpen = {
+        resolve(stream) {
+          signal?.removeEventListener('abort', onAbort)
+          resolve(stream)
+        },
+        reject(error) {
+          signal?.removeEventListener('abort', onAbort)
+          reject(error)
+        }
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#opens.add(waiting)
+    })
+  }
+
+  tryOpen(): Stream | undefined {
+    if (this.#failure !== undefined) throw this.#failure
+    return this.#opens.size > 0 ? undefined : this.#openNow()
+  }
+
+  get onStream(): ((stream: Stream) => void) | undefined {
+    return this.#onStream
+  }
+
+  set onStream(handler: ((stream: Stream) => void) | undefined) {
+    this.#onStream = handler
+    while (this.#onStream !== undefined) {
+      const stream = this.#untaken.shift()
+      if (stream === undefined) return
+      this.#offer(stream)
+    }
+  }
+
+  close(code: number = CloseCode.OK, reason = ''): void {
+    this.#driver.close(code, reason)
+  }
+
+  stats(): ConnectionStats {
+    return this.#lastStats ?? this.#readStats()
+  }
+
+  awaitData(stream: QuicStream): void {
+    this.#readers.add(stream)
+  }
+
+  awaitSending(stream: QuicStream): void {
+    this.#senders.add(stream)
+    this.schedule()
+  }
+
+  schedule(): void {
+    this.#driver.schedule()
+  }
+
+  settled(stream: QuicStream): void {
+    this.#streams.delete(stream.id)
+    this.#readers.delete(stream)
+    this.#over.push(stream)
+    this.schedule()
+  }
+
+  guard(callback: (() => void) | undefined): void {
+    if (callback === undefined) return
+    try {
+      callback()
+    } catch (error) {
+      this.#log.error('a handler of a stream or connection threw', error)
+    }
+  }
+
+  broken(error: unknown): PeerloomError {
+    this.close(CloseCode.INTERNAL, `the QUIC library failed: ${messageOf(error)}`)
+    return this.#failure ?? new PeerloomError('ERR_STREAM_CLOSED', 'the stream is over', { cause: error })
+  }
+
+  /** Takes what has arrived to its readers, and what waits to be sent to quiche. */
+  process(): void {
+    this.#read()
+    this.#send()
+    this.#openWaiting()
+    this.#finish()
+  }
+
+  /** The driver says that it is over. */
+  ended(info: CloseInfo): void {
+    this.#failure = new ConnectionClosedError(info)
+    this.#lastStats = { ...this.#readStats(), streams: 0 }
+    for (const waiting of this.#opens) waiting.reject(this.#failure)
+    this.#opens.clear()
+    const streams = [...this.#streams.values()]
+    this.#streams.clear()
+    this.#readers.clear()
+    this.#senders.clear()
+    for (const stream of streams) stream.fail()
+    this.#finish()
+    this.#resolveClosed(info)
+  }
+
+  #openNow(): QuicStream | undefined {
+    if (this.native.peerStreamsLeftBidi() <= 0) return undefined
+    const stream = new QuicStream(this.#nextOwn, this)
+    this.#nextOwn += STREAM_ID_STEP
+    // Sending nothing makes the stream known to quiche, so that it is counted, and can be reset before its first byte.
+    this.native.streamSend(stream.id, nothing, false)
+    this.#streams.set(stream.id, stream)
+    return stream
+  }
+
+  #openWaiting(): void {
+    for (const waiting of this.#opens) {
+      const stream = this.#openNow()
+      if (stream === undefined) return
+      this.#opens.delete(waiting)
+      waiting.resolve(stream)
+    }
+  }
+
+  #read(): void {
+    const { native } = this
+    if (!native.isReadable()) return
+    while (native.streamReadable(this.#nextOfPeer)) this.#arrived(this.#nextOfPeer)
+    if (this.#readers.size <= PROBED_READERS) {
+      for (const stream of this.#readers) if (native.streamReadable(stream.id)) this.#tell(stream)
+    }
+    if (this.#failure !== undefined || !native.isReadable()) return
+    for (const id of [...native.readable()]) this.#arrived(id)
+  }
+
+  /** Something can be read from a stream. */
+  #arrived(id: number): void {
+    const stream = this.#streams.get(id)
+    if (stream !== undefined) {
+      if (stream.wantsData) this.#tell(stream)
+      return
+    }
+    if ((id & STREAM_ID_BITS) !== (this.#nextOfPeer & STREAM_ID_BITS)) return
+    if (id >= this.#nextOfPeer) {
+      for (; this.#nextOfPeer < id; this.#nextOfPeer += STREAM_ID_STEP) this.#skipped.add(this.#nextOfPeer)
+      this.#nextOfPeer += STREAM_ID_STEP
+    } else if (!this.#skipped.delete(id)) return
+    const opened = new QuicStream(id, this)
+    this.#streams.set(id, opened)
+    this.#offer(opened)
+  }
+
+  #tell(stream: QuicStream): void {
+    this.#readers.delete(stream)
+    stream.dataArrived()
+  }
+
+  #offer(stream: QuicStream): void {
+    const handler = this.#onStream
+    if (handler === undefined) {
+      this.#untaken.push(stream)
+      return
+    }
+    this.guard(() => {
+      handler(stream)
+    })
+  }
+
+  /** Shares what quiche will take among the streams that have something to send, in rounds. */
+  #send(): void {
+    const senders = this.#senders
+    for (let progress = true; progress && senders.size > 0;) {
+      progress = false
+      const quantum = senders.size === 1 ? Infinity : SEND_QUANTUM_BYTES
+      for (const stream of [...senders]) {
+        const took = stream.send(quantum)
+        if (!took && !stream.drained) continue
+        senders.delete(stream)
+        if (!stream.drained) senders.add(stream)
+        progress ||= took
+        stream.offerRoom()
+      }
+      if (this.#failure !== undefined) return
+    }
+  }
+
+  #finish(): void {
+    for (let stream = this.#over.shift(); stream !== undefined; stream = this.#over.shift()) stream.finish()
+  }
+
+  #readStats(): ConnectionStats {
+    const { sentBytes, recvBytes, lost } = this.native.stats()
+    const path = this.native.pathStats().find(({ active }) => active)
+    return {
+      rttMs: path?.rtt ?? 0,
+      sentBytes,
+      receivedBytes: recvBytes,
+      lostPackets: lost,
+      streams: this.#streams.size
+    }
+  }
+}

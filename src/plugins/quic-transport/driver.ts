@@ -1,0 +1,301 @@
+import { randomBytes } from 'node:crypto'
+import { CloseCode, type Clock, type CloseInfo, type ClockTimer } from '../../kernel/index.js'
+import type { Address } from '../../model/index.js'
+import { cidKey, CID_BYTES } from './packet.js'
+import type { NativeConnection, NativeError } from './quiche.js'
+
+/** Connection ids that the peer is given: one in use and spare ones, for it to move to further paths. */
+const CIDS_IN_SUPPLY = 8
+/** After so many packets the event loop gets its turn, so that one connection cannot starve the others. */
+const PACKETS_PER_TURN = 128
+/** A close reason is cut to this many bytes, so that it always fits into a packet. */
+const MAX_REASON_BYTES = 512
+/** The transport error that stands for an application's close before the handshake is done (RFC 9000 §20.1). */
+const APPLICATION_ERROR = 0x0c
+
+/** What a driver uses of the endpoint it belongs to. */
+export interface DriverHost {
+  readonly clock: Clock
+  readonly keepAliveMs: number
+  /** Memory for one datagram, the same until some of it is sent. */
+  room(bytes: number): Uint8Array
+  /** Sends the first `bytes` of the room that was given last, and returns them. */
+  sendRoom(bytes: number, to: Address): Uint8Array
+  send(data: Uint8Array, to: Address): void
+  /** Leads datagrams with this destination id to the driver. */
+  route(cid: Uint8Array, driver: Driver): void
+  unroute(cid: Uint8Array): void
+  /** The native library threw; the connection is being ended. */
+  failed(error: unknown): void
+}
+
+/** What a driver tells its owner. None of these may throw. */
+export interface DriverOwner {
+  /** The handshake is done, as far as this side can tell. */
+  established(): void
+  /** Something may have become readable or writable. Called once a turn. */
+  process(): void
+  /** It was not established within its time. */
+  expired(): void
+  /** It has ended; called once, while late packets are still being answered. */
+  ended(info: CloseInfo): void
+  /** Nothing is left of it. Called once, after `ended`. */
+  gone(): void
+}
+
+export interface DriverOptions {
+  readonly native: NativeConnection
+  readonly host: DriverHost
+  readonly owner: DriverOwner
+  /** Our end of the path as quiche knows it. */
+  readonly local: Address
+  readonly remote: Address
+  readonly datagramBytes: number
+  readonly handshakeTimeoutMs: number
+}
+
+/**
+ * Drives one native connection: datagrams in, datagrams out, one timer. However much arrives in a turn of the event
+ * loop is processed and answered once, at its end.
+ */
+export class Driver {
+  readonly native: NativeConnection
+  readonly #host: DriverHost
+  readonly #owner: DriverOwner
+  readonly #datagramBytes: number
+  readonly #receiveInfo: { from: Address; to: Address }
+  readonly #cids = new Map<string, Uint8Array>()
+  readonly #turn = (): void => {
+    this.#scheduled = false
+    this.#attempt(() => {
+      this.#takeTurn()
+    })
+  }
+  #remote: Address
+  #scheduled = false
+  #established = false
+  #gone = false
+  #endInfo: CloseInfo | undefined
+  #timer: ClockTimer | undefined
+  #due = 0
+  #handshakeDue: number
+  #keepAliveDue = Infinity
+  #heard = false
+  /** The packet that told the peer of our close, repeated when the peer seems to have missed it (RFC 9000 §10.2.1). */
+  #closing: Uint8Array | undefined
+  #receivedAfterClose = 0
+
+  constructor(options: DriverOptions) {
+    this.native = options.native
+    this.#host = options.host
+    this.#owner = options.owner
+    this.#remote = options.remote
+    this.#datagramBytes = options.datagramBytes
+    this.#receiveInfo = { from: options.remote, to: options.local }
+    this.#handshakeDue = this.#host.clock.monotonic() + options.handshakeTimeoutMs
+    this.addCid(this.native.sourceId())
+  }
+
+  get remote(): Address {
+    return this.#remote
+  }
+
+  get endInfo(): CloseInfo | undefined {
+    return this.#endInfo
+  }
+
+  /** Leads datagrams with this destination id here, until the end or until it is retired. */
+  addCid(cid: Uint8Array): void {
+    this.#cids.set(cidKey(cid), cid)
+    this.#host.route(cid, this)
+  }
+
+  removeCid(cid: Uint8Array): void {
+    if (this.#cids.delete(cidKey(cid))) this.#host.unroute(cid)
+  }
+
+  /** Takes a datagram. False if the library refused it, which may also have ended the connection. */
+  receive(data: Uint8Array, from: Address): boolean {
+    if (this.#closing !== undefined) {
+      const count = ++this.#receivedAfterClose
+      if ((count & (count - 1)) === 0) this.#host.send(this.#closing, this.#remote)
+      return true
+    }
+    this.#receiveInfo.from = from
+    this.#heard = true
+    this.schedule()
+    try {
+      this.native.recv(data, this.#receiveInfo)
+      if (from.port !== this.#remote.port || from.host !== this.#remote.host) this.#followPaths()
+      return true
+    } catch {
+      // quiche has closed the connection by itself if need be; the turn finds out.
+      return false
+    }
+  }
+
+  /** Asks for a turn at the end of this turn of the event loop. */
+  schedule(): void {
+    if (this.#scheduled || this.#gone) return
+    this.#scheduled = true
+    setImmediate(this.#turn)
+  }
+
+  /** Ends the connection and tells the peer. Idempotent. */
+  close(code: number, reason: string): void {
+    if (this.#endInfo !== undefined) return
+    const wireCode = Number.isSafeInteger(code) && code >= 0 ? code : CloseCode.INTERNAL
+    this.#attempt(() => {
+      // The last words go first: a client's Finished too, without which the peer could not read the close.
+      this.#flush()
+      const bytes = Buffer.from(reason).subarray(0, MAX_REASON_BYTES)
+      if (this.#established || this.native.isEstablished()) this.native.close(true, wireCode, bytes)
+      else this.native.close(false, APPLICATION_ERROR, bytes)
+      this.#closing = this.#flush()
+      this.schedule()
+    })
+    this.#end({ code: wireCode, reason, by: 'us', transport: false })
+  }
+
+  /** Forgets everything at once; nothing is said to the peer. */
+  abandon(reason = 'abandoned'): void {
+    this.#end({ code: CloseCode.INTERNAL, reason, by: 'us', transport: false })
+    if (this.#gone) return
+    this.#gone = true
+    this.#timer?.clear()
+    for (const cid of this.#cids.values()) this.#host.unroute(cid)
+    this.#cids.clear()
+    this.#owner.gone()
+  }
+
+  /** Runs native calls; whatever they throw ends this connection and nothing else. */
+  #attempt(work: () => void): void {
+    if (this.#gone) return
+    try {
+      work()
+    } catch (error) {
+      this.#host.failed(error)
+      this.abandon('the QUIC library failed')
+    }
+  }
+
+  #takeTurn(): void {
+    const { native } = this
+    if (!this.#established && this.#endInfo === undefined && native.isEstablished()) {
+      this.#established = true
+      this.#handshakeDue = Infinity
+      this.#owner.established()
+    }
+    if (this.#established && this.#endInfo === undefined) {
+      if (!native.isDraining()) this.#supplyCids()
+      this.#owner.process()
+    }
+    this.#flush()
+    this.#noticeEnd()
+    if (native.isClosed()) this.abandon()
+    else this.#arm()
+  }
+
+  /** Sends what quiche has to send; returns the last datagram. */
+  #flush(): Uint8Array | undefined {
+    let last: Uint8Array | undefined
+    for (let packets = 0; packets < PACKETS_PER_TURN; packets++) {
+      const sent = this.native.send(this.#host.room(this.#datagramBytes))
+      if (sent === null) return last
+      const { host, port } = sent[1].to
+      const to = port === this.#remote.port && host === this.#remote.host ? this.#remote : { host, port }
+      last = this.#host.sendRoom(sent[0], to)
+    }
+    this.schedule()
+    return last
+  }
+
+  #supplyCids(): void {
+    const { native } = this
+    for (let retired = native.retiredScidNext(); retired !== null; retired = native.retiredScidNext()) {
+      this.removeCid(retired)
+    }
+    while (native.activeSourceCids() < CIDS_IN_SUPPLY && native.sourceCidsLeft() > 0) {
+      const random = randomBytes(CID_BYTES + 16)
+      const cid = Uint8Array.prototype.slice.call(random, 0, CID_BYTES)
+      native.newSourceCid(
+        cid,
+        random.readBigUInt64LE(CID_BYTES) | (random.readBigUInt64LE(CID_BYTES + 8) << 64n),
+        false
+      )
+      this.addCid(cid)
+    }
+  }
+
+  /** The peer may have moved, or its NAT may have given it another address. */
+  #followPaths(): void {
+    for (let event = this.native.pathEventNext(); event !== null; event = this.native.pathEventNext()) {
+      if (event.type === 'PeerMigrated') this.#remote = { host: event.new.host, port: event.new.port }
+    }
+  }
+
+  #noticeEnd(): void {
+    if (this.#endInfo !== undefined) return
+    const { native } = this
+    if (!native.isDraining() && !native.isClosed()) return
+    const byPeer = native.peerError()
+    const byUs = native.localError()
+    if (byPeer !== null) this.#end(infoOf(byPeer, 'peer'))
+    else if (byUs !== null) this.#end(infoOf(byUs, 'us'))
+    else this.#end({ code: CloseCode.TIMEOUT, reason: 'the peer has fallen silent', by: 'timeout', transport: false })
+  }
+
+  #end(info: CloseInfo): void {
+    if (this.#endInfo !== undefined) return
+    this.#endInfo = info
+    this.#handshakeDue = Infinity
+    this.#keepAliveDue = Infinity
+    this.#owner.ended(info)
+  }
+
+  /** Sets the timer to whatever comes first. One that is early is left alone: it looks again when it fires. */
+  #arm(): void {
+    const { clock, keepAliveMs } = this.#host
+    const now = clock.monotonic()
+    if (this.#heard && this.#endInfo === undefined && this.#established && keepAliveMs > 0) {
+      this.#keepAliveDue = now + keepAliveMs
+    }
+    this.#heard = false
+    const timeout = this.native.timeout()
+    const due = Math.min(timeout === null ? Infinity : now + timeout, this.#handshakeDue, this.#keepAliveDue)
+    if (due === Infinity) return
+    if (this.#timer !== undefined) {
+      if (this.#due <= due + 1) return
+      this.#timer.clear()
+    }
+    this.#due = due
+    this.#timer = clock.setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#attempt(() => {
+          this.#onTimer()
+        })
+      },
+      Math.max(1, due - now)
+    )
+  }
+
+  #onTimer(): void {
+    const now = this.#host.clock.monotonic()
+    if (this.native.timeout() === 0) this.native.onTimeout()
+    if (now >= this.#handshakeDue) {
+      this.#handshakeDue = Infinity
+      this.#owner.expired()
+      if (this.#gone) return
+    }
+    if (now >= this.#keepAliveDue) {
+      this.#keepAliveDue = now + this.#host.keepAliveMs
+      this.native.sendAckEliciting()
+    }
+    this.#takeTurn()
+  }
+}
+
+function infoOf({ isApp, errorCode, reason }: NativeError, by: 'us' | 'peer'): CloseInfo {
+  return { code: errorCode, reason: Buffer.from(reason).toString().slice(0, MAX_REASON_BYTES), by, transport: !isApp }
+}

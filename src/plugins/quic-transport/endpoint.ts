@@ -1,0 +1,297 @@
+import { randomBytes } from 'node:crypto'
+import {
+  abortReason,
+  AbortError,
+  CloseCode,
+  messageOf,
+  PeerloomError,
+  sleep,
+  type Certificate,
+  type Clock,
+  type Connection,
+  type Datagrams,
+  type DialOptions,
+  type Logger,
+  type Transport,
+  type TransportStats
+} from '../../kernel/index.js'
+import { Address, type NodeId } from '../../model/index.js'
+import { QuicConnection } from './connection.js'
+import { Dispatch } from './dispatch.js'
+import { Driver, type DriverHost } from './driver.js'
+import type { QuicTransportOptions } from './options.js'
+import { CID_BYTES, type LongHeader } from './packet.js'
+import type { NativeConfig, NativeConnection, Quiche } from './quiche.js'
+import { dialError, Session, type Phase } from './session.js'
+import { Slab } from './slab.js'
+import { makeConfig } from './tls.js'
+
+/** Native configurations kept, one for each size of datagram. */
+const MAX_CONFIGS = 8
+
+let lastConnection = 0
+
+export interface EndpointParts {
+  readonly name: string
+  readonly quiche: Quiche
+  readonly datagrams: Datagrams
+  readonly certificate: Certificate
+  readonly options: QuicTransportOptions
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** What differs between the sessions that we begin and those that others do. */
+interface Beginning {
+  readonly remote: Address
+  readonly expected: NodeId | undefined
+  readonly connect: (local: Address, config: NativeConfig) => NativeConnection
+  readonly succeeded: (connection: QuicConnection) => void
+  readonly failed: (error: PeerloomError) => void
+}
+
+/** All QUIC connections on the primary socket: dials, accepts, and ends them. */
+export class Endpoint implements Transport, DriverHost {
+  readonly name: string
+  readonly clock: Clock
+  readonly keepAliveMs: number
+  readonly #parts: EndpointParts
+  readonly #dispatch: Dispatch
+  readonly #configs = new Map<number, NativeConfig>()
+  readonly #slab = new Slab()
+  readonly #sessions = new Set<Session>()
+  readonly #count: Record<Phase, number> = { dialling: 0, accepting: 0, live: 0, over: 0 }
+  readonly #untaken = new Set<Connection>()
+  readonly #stopReceiving: () => void
+  #onConnection: ((connection: Connection) => void) | undefined
+  #stopping = false
+
+  constructor(parts: EndpointParts) {
+    this.name = parts.name
+    this.clock = parts.clock
+    this.keepAliveMs = parts.options.keepAliveMs
+    this.#parts = parts
+    this.#dispatch = new Dispatch({
+      accept: (header, data, from) => {
+        this.#accept(header, data, from)
+      },
+      send: (data, to) => {
+        this.send(data, to)
+      }
+    })
+    this.#stopReceiving = parts.datagrams.primary.receive('quic', (data, from) => {
+      this.#dispatch.receive(data, from)
+    })
+  }
+
+  async dial(peer: NodeId, address: Address, { signal }: DialOptions = {}): Promise<Connection> {
+    if (signal?.aborted === true) throw abortReason(signal)
+    if (this.#stopping) throw new AbortError('the transport is stopping')
+    const family = Address.family(address)
+    if (family === undefined) throw dialError(address, 'it is a name; resolve it to an IP address first')
+    if (!this.#parts.datagrams.primary.families.has(family)) {
+      throw dialError(address, `the socket does not speak IPv${String(family)}`)
+    }
+    if (this.#sessions.size >= this.#parts.options.maxConnections) {
+      throw new PeerloomError('ERR_LIMIT', `there are ${String(this.#sessions.size)} connections already`)
+    }
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        session.cancel(abortReason(signal as AbortSignal))
+      }
+      const session = this.#begin({
+        remote: address,
+        expected: peer,
+        connect: (local, config) => this.#parts.quiche.Connection.connect(null, newCid(), local, address, config),
+        succeeded: (connection) => {
+          signal?.removeEventListener('abort', onAbort)
+          resolve(connection)
+        },
+        failed: (error) => {
+          signal?.removeEventListener('abort', onAbort)
+          reject(error)
+        }
+      })
+      signal?.addEventListener('abort', onAbort, { once: true })
+      session.driver.schedule()
+    })
+  }
+
+  get onConnection(): ((connection: Connection) => void) | undefined {
+    return this.#onConnection
+  }
+
+  set onConnection(handler: ((connection: Connection) => void) | undefined) {
+    this.#onConnection = handler
+    if (handler === undefined) return
+    for (const connection of this.#untaken) {
+      this.#untaken.delete(connection)
+      this.#offer(connection)
+    }
+  }
+
+  stats(): TransportStats {
+    const { dialling, accepting, live } = this.#count
+    return { connections: live, handshakes: dialling + accepting, dropped: this.#dispatch.dropped }
+  }
+
+  /** Closes every connection, repeats the closes to peers that missed them for a while, and forgets everything. */
+  async stop(clock: Clock): Promise<void> {
+    this.#stopping = true
+    this.#untaken.clear()
+    const hadConnections = this.#count.live > 0
+    for (const session of [...this.#sessions]) {
+      session.cancel(new AbortError('the transport is stopping'))
+      session.driver.close(CloseCode.SHUTDOWN, 'the node is stopping')
+    }
+    if (hadConnections) await sleep(clock, this.#parts.options.closeLingerMs)
+    this.#stopReceiving()
+    for (const session of [...this.#sessions]) session.driver.abandon()
+  }
+
+  room(bytes: number): Uint8Array {
+    return this.#slab.room(bytes)
+  }
+
+  sendRoom(bytes: number, to: Address): Uint8Array {
+    const data = this.#slab.take(bytes)
+    this.send(data, to)
+    return data
+  }
+
+  send(data: Uint8Array, to: Address): void {
+    this.#parts.datagrams.primary.send(data, to)
+  }
+
+  route(cid: Uint8Array, driver: Driver): void {
+    this.#dispatch.route(cid, driver)
+  }
+
+  unroute(cid: Uint8Array): void {
+    this.#dispatch.unroute(cid)
+  }
+
+  failed(error: unknown): void {
+    this.#dispatch.drop('internal error')
+    this.#parts.log.error('the QUIC library failed', error)
+  }
+
+  #accept({ dcid }: LongHeader, data: Uint8Array, from: Address): void {
+    const { maxConnections, maxHandshakes } = this.#parts.options
+    if (this.#stopping) {
+      this.#dispatch.drop('stopping')
+      return
+    }
+    if (this.#sessions.size >= maxConnections || this.#count.accepting >= maxHandshakes) {
+      this.#dispatch.drop('limit')
+      return
+    }
+    // Until the client has our answer it goes on using the id that it chose for us.
+    const chosenByClient = dcid.slice()
+    const { driver } = this.#begin({
+      remote: from,
+      expected: undefined,
+      connect: (local, config) => this.#parts.quiche.Connection.accept(newCid(), null, local, from, config),
+      succeeded: (connection) => {
+        driver.removeCid(chosenByClient)
+        this.#offer(connection)
+      },
+      failed: (error) => {
+        this.#parts.log.debug(`a handshake from ${Address.format(from)} failed`, error)
+      }
+    })
+    driver.addCid(chosenByClient)
+    if (driver.receive(data, from)) return
+    // Not even the first packet was sound: nothing is answered, and nothing kept.
+    this.#dispatch.drop('refused')
+    driver.abandon()
+  }
+
+  /** Begins a session; throws what the native library throws, and leaves nothing then. */
+  #begin({ remote, expected, connect, succeeded, failed }: Beginning): Session {
+    const begun = this.clock.monotonic()
+    const { datagrams, options } = this.#parts
+    const datagramBytes = Math.max(1_200, Math.min(options.maxDatagramBytes, datagrams.maxDatagram(remote)))
+    const local = this.#localFor(remote)
+    let native: NativeConnection
+    try {
+      native = connect(local, this.#config(datagramBytes))
+    } catch (error) {
+      throw dialError(remote, messageOf(error), error)
+    }
+    const session: Session = new Session(remote, expected, {
+      authenticated: (peer) => {
+        const connection = new QuicConnection(
+          {
+            id: `quic-${String(++lastConnection)}`,
+            peer,
+            direction: expected === undefined ? 'inbound' : 'outbound',
+            transport: this.name,
+            protocol: Buffer.from(native.applicationProto()).toString(),
+            openedAt: this.clock.monotonic()
+          },
+          session.driver,
+          this.#parts.log
+        )
+        this.#parts.log.debug(`${connection.id} to ${peer} after ${String(Math.round(connection.openedAt - begun))} ms`)
+        succeeded(connection)
+        return connection
+      },
+      failed,
+      moved: (before) => {
+        this.#count[before]--
+        this.#count[session.phase]++
+      },
+      gone: () => {
+        this.#sessions.delete(session)
+        this.#count[session.phase]--
+      }
+    })
+    session.driver = new Driver({
+      native,
+      host: this,
+      owner: session,
+      local,
+      remote,
+      datagramBytes,
+      handshakeTimeoutMs: options.handshakeTimeoutMs
+    })
+    this.#sessions.add(session)
+    this.#count[session.phase]++
+    return session
+  }
+
+  #offer(connection: Connection): void {
+    const handler = this.#onConnection
+    if (handler === undefined) {
+      this.#untaken.add(connection)
+      void connection.closed.then(() => this.#untaken.delete(connection))
+      return
+    }
+    try {
+      handler(connection)
+    } catch (error) {
+      this.#parts.log.error('the handler of connections threw', error)
+    }
+  }
+
+  /** quiche compares addresses: our end must have the peer's family, and always be the same. */
+  #localFor(remote: Address): Address {
+    const { local } = this.#parts.datagrams.primary
+    if (Address.family(local) === Address.family(remote)) return local
+    return { host: Address.family(remote) === 4 ? '0.0.0.0' : '::', port: local.port }
+  }
+
+  #config(datagramBytes: number): NativeConfig {
+    const known = this.#configs.get(datagramBytes)
+    if (known !== undefined) return known
+    if (this.#configs.size >= MAX_CONFIGS) this.#configs.clear()
+    const config = makeConfig(this.#parts.quiche, this.#parts.certificate, this.#parts.options, datagramBytes)
+    this.#configs.set(datagramBytes, config)
+    return config
+  }
+}
+
+function newCid(): Uint8Array {
+  return Uint8Array.from(randomBytes(CID_BYTES))
+}

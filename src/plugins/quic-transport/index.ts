@@ -1,0 +1,32 @@
+import { Clock, Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
+import { Endpoint } from './endpoint.js'
+import { quicTransportOptions } from './options.js'
+import { loadQuiche } from './quiche.js'
+import { checkCertificate } from './tls.js'
+
+export type { QuicTransportOptions } from './options.js'
+
+/**
+ * QUIC (RFC 9000) over any datagrams, authenticated by node id on both sides. Needs a native library: fails to start
+ * with `ERR_NATIVE` where there is none, and with `ERR_IDENTITY` if the node's certificate cannot be used.
+ */
+export const quicTransport = definePlugin({
+  name: 'quic-transport',
+  needs: { datagrams: Datagrams, identity: Identity, realClock: Clock },
+  provides: { transport: Transport },
+  config: quicTransportOptions,
+  async start({ datagrams, identity, realClock }, context) {
+    const { name, config, clock, log } = context
+    const release = clock.hold()
+    try {
+      const [quiche, certificate] = await Promise.all([loadQuiche(), identity.certificate()])
+      checkCertificate(certificate, identity.nodeId)
+      const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log })
+      // The context's own clock is over when a plugin stops.
+      context.defer(() => transport.stop(realClock))
+      return { transport }
+    } finally {
+      release()
+    }
+  }
+})

@@ -1,0 +1,29 @@
+import { z } from 'zod'
+
+const count = (what: string, byDefault: number, min = 1): z.ZodDefault<z.ZodNumber> =>
+  z.number().int().min(min).max(Number.MAX_SAFE_INTEGER).default(byDefault).describe(what)
+
+/** Options of the QUIC transport. */
+export const quicTransportOptions = z.strictObject({
+  protocols: z
+    .array(z.string().min(1).max(255))
+    .min(1)
+    .max(16)
+    .default(['peerloom/1'])
+    .describe('Application protocols (ALPN, RFC 7301), most wanted first; the dialler’s order wins.'),
+  handshakeTimeoutMs: count('How long a handshake may take, on either side.', 10_000),
+  idleTimeoutMs: count('A connection on which nothing is heard for this long is over (RFC 9000 §10.1).', 30_000),
+  keepAliveMs: count('After this much silence a connection asks for a sign of life; 0 for never.', 10_000, 0),
+  closeLingerMs: count('How long a stopping transport repeats its closes to peers that missed them.', 50, 0),
+  maxConnections: count('Connections at a time; further ones are refused.', 10_000),
+  maxHandshakes: count('Handshakes that others have begun, at a time; further ones are dropped.', 1_024),
+  maxStreams: count('Streams that the peer may have open on one connection.', 1_000),
+  maxDatagramBytes: count('The largest datagram sent, as far as the path is known to carry it.', 1_350, 1_200),
+  streamWindowBytes: count('Bytes that a new stream may receive unread.', 1024 * 1024),
+  maxStreamWindowBytes: count('To how many bytes that grows while the reader keeps up.', 8 * 1024 * 1024),
+  connectionWindowBytes: count('Bytes that all streams of a new connection may receive unread.', 4 * 1024 * 1024),
+  maxConnectionWindowBytes: count('To how many bytes that grows while the readers keep up.', 16 * 1024 * 1024),
+  congestionControl: z.enum(['cubic', 'bbr', 'reno']).default('cubic').describe('The congestion controller.')
+})
+
+export type QuicTransportOptions = z.output<typeof quicTransportOptions>

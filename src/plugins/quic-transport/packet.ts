@@ -1,0 +1,95 @@
+/** What can be told of a QUIC packet without its keys (RFC 8999, and RFC 9000 §17 for version 1). Pure. */
+
+/** The only version spoken here. */
+export const QUIC_VERSION = 1
+/** Length of the connection ids that we choose; short headers do not say it. */
+export const CID_BYTES = 20
+/** A client's first datagram is at least this large, lest servers amplify (RFC 9000 §14.1). */
+export const MIN_INITIAL_BYTES = 1_200
+
+const LONG_HEADER = 0x80
+const PACKET_TYPE = 0x30
+const MAX_CID_BYTES = 20
+/** A client's first choice of a destination id has at least this many bytes (RFC 9000 §7.2). */
+const MIN_FIRST_DCID_BYTES = 8
+
+/** A long header. Connection ids may have up to 255 bytes if the version is not ours. */
+export interface LongHeader {
+  readonly first: number
+  readonly version: number
+  readonly dcid: Uint8Array
+  readonly scid: Uint8Array
+}
+
+/** A connection id as the key of a map. */
+export function cidKey(cid: Uint8Array): string {
+  return Buffer.from(cid.buffer, cid.byteOffset, cid.byteLength).toString('latin1')
+}
+
+export function isLongHeader(data: Uint8Array): boolean {
+  return ((data[0] ?? 0) & LONG_HEADER) !== 0
+}
+
+/** The {@link cidKey} of the destination of a packet with a short header, or `undefined` if it is cut off. */
+export function shortHeaderKey(data: Uint8Array): string | undefined {
+  if (data.length <= CID_BYTES) return undefined
+  const bytes = data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  return bytes.toString('latin1', 1, 1 + CID_BYTES)
+}
+
+/** Reads a long header; `undefined` if it is cut off. The ids are views of `data`. */
+export function readLongHeader(data: Uint8Array): LongHeader | undefined {
+  if (data.length < 7) return undefined
+  const version = new DataView(data.buffer, data.byteOffset, data.byteLength).getUint32(1)
+  const dcidEnd = 6 + (data[5] as number)
+  const scidLength = data[dcidEnd]
+  if (scidLength === undefined) return undefined
+  const scidEnd = dcidEnd + 1 + scidLength
+  if (scidEnd > data.length) return undefined
+  return {
+    first: data[0] as number,
+    version,
+    dcid: data.subarray(6, dcidEnd),
+    scid: data.subarray(dcidEnd + 1, scidEnd)
+  }
+}
+
+/** What to do with a long-header packet that belongs to no connection. */
+export type Reception = 'accept' | 'negotiate version' | DropCause
+
+/** Why a datagram is dropped. */
+export type DropCause =
+  | 'malformed'
+  | 'unknown connection'
+  | 'unknown version'
+  /** A client's first datagram of less than {@link MIN_INITIAL_BYTES}. */
+  | 'small initial'
+  /** The limit on connections, or on handshakes under way, is reached. */
+  | 'limit'
+  /** quiche would not have it. */
+  | 'refused'
+  | 'stopping'
+  | 'internal error'
+
+/** Decides about a packet with a long header, of a datagram of `bytes` bytes, that belongs to no connection. */
+export function receptionOf({ first, version, dcid, scid }: LongHeader, bytes: number): Reception {
+  // A version negotiation packet; answering one with another could go on for ever.
+  if (version === 0) return 'unknown connection'
+  if (version !== QUIC_VERSION) return bytes >= MIN_INITIAL_BYTES ? 'negotiate version' : 'unknown version'
+  if (dcid.length > MAX_CID_BYTES || scid.length > MAX_CID_BYTES) return 'malformed'
+  if ((first & PACKET_TYPE) !== 0) return 'unknown connection'
+  if (bytes < MIN_INITIAL_BYTES) return 'small initial'
+  return dcid.length < MIN_FIRST_DCID_BYTES ? 'malformed' : 'accept'
+}
+
+/** The version negotiation packet that answers a packet of an unknown version (RFC 9000 §17.2.1). */
+export function versionNegotiation({ dcid, scid }: LongHeader): Uint8Array {
+  const packet = new Uint8Array(7 + scid.length + dcid.length + 4)
+  packet[0] = LONG_HEADER | 0x40
+  packet[5] = scid.length
+  packet.set(scid, 6)
+  packet[6 + scid.length] = dcid.length
+  packet.set(dcid, 7 + scid.length)
+  new DataView(packet.buffer).setUint32(packet.length - 4, QUIC_VERSION)
+  return packet
+}

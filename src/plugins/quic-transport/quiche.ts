@@ -1,0 +1,39 @@
+import type { Quiche } from '@matrixai/quic/native/quiche.js'
+import type { Connection, PathEvent, Shutdown } from '@matrixai/quic/native/types.js'
+import { messageOf, PeerloomError } from '../../kernel/index.js'
+
+export type { Quiche } from '@matrixai/quic/native/quiche.js'
+export type { Config as NativeConfig, ConnectionError as NativeError } from '@matrixai/quic/native/types.js'
+
+/** A connection of the library, with what its own types leave out. */
+export type NativeConnection = Omit<Connection, 'pathEventNext'> & {
+  pathEventNext(): PathEvent | { type: 'FailedValidation' } | null
+}
+
+/** The sides of a stream, as `streamShutdown` wants them. */
+export const READ_SIDE: Shutdown = 0
+export const WRITE_SIDE: Shutdown = 1
+
+const PREBUILT = 'linux-x64 (glibc), darwin-x64, darwin-arm64 and win32-x64'
+
+/**
+ * Loads the native quiche library. It is imported when the transport starts and not before, so that who uses another
+ * transport neither waits for it nor needs it. Rejects with `ERR_NATIVE`.
+ */
+export async function loadQuiche(load = importQuiche): Promise<Quiche> {
+  try {
+    return await load()
+  } catch (cause) {
+    throw new PeerloomError(
+      'ERR_NATIVE',
+      `the native QUIC library does not load on ${process.platform}-${process.arch} (${messageOf(cause).slice(0, 200)}); ` +
+        `@matrixai/quic has prebuilt ones for ${PREBUILT}: install optional dependencies, run on one of these, ` +
+        'or use another transport plugin',
+      { cause }
+    )
+  }
+}
+
+async function importQuiche(): Promise<Quiche> {
+  return (await import('@matrixai/quic/native/quiche.js')).default
+}

@@ -1,0 +1,29 @@
+const SLAB_BYTES = 256 * 1024
+
+/**
+ * Memory for outgoing datagrams: cut from large pieces that are never written twice, since the system may still be
+ * reading what was sent.
+ */
+export class Slab {
+  #piece = Buffer.allocUnsafeSlow(SLAB_BYTES)
+  #at = 0
+  #free: Buffer | undefined
+
+  /** Room for one datagram; the same room again until some of it is taken. */
+  room(bytes: number): Uint8Array {
+    if (this.#free?.length === bytes) return this.#free
+    if (this.#at + bytes > this.#piece.length) {
+      this.#piece = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes))
+      this.#at = 0
+    }
+    return (this.#free = this.#piece.subarray(this.#at, this.#at + bytes))
+  }
+
+  /** Takes the first `bytes` of the room that was given last. */
+  take(bytes: number): Uint8Array {
+    this.#free = undefined
+    const taken = this.#piece.subarray(this.#at, this.#at + bytes)
+    this.#at += bytes
+    return taken
+  }
+}

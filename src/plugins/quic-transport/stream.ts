@@ -1,0 +1,266 @@
+import {
+  CloseCode,
+  PeerloomError,
+  STREAM_HIGH_WATER_BYTES,
+  STREAM_OVERFLOW_BYTES,
+  StreamResetError,
+  type Connection,
+  type Stream
+} from '../../kernel/index.js'
+import { READ_SIDE, WRITE_SIDE, type NativeConnection } from './quiche.js'
+
+/** The largest chunk that `read` returns. */
+const READ_BYTES = 64 * 1024
+/** Chunks up to this size are joined before they are handed to quiche, up to that many bytes. */
+const SMALL_CHUNK_BYTES = 2 * 1024
+const JOINED_BYTES = 16 * 1024
+
+/** Shared by all streams: `read` copies out of it before it returns. */
+const readBuffer = new Uint8Array(READ_BYTES)
+const nothing = new Uint8Array(0)
+
+/** What a stream uses of its connection. */
+export interface StreamOwner extends Connection {
+  readonly native: NativeConnection
+  /** Why the streams are over, once they are. */
+  readonly failure: PeerloomError | undefined
+  /** Whether data that arrived before the end may still be read. */
+  readonly readable: boolean
+  /** The stream waits for something to read. */
+  awaitData(stream: QuicStream): void
+  /** The stream has something to send. */
+  awaitSending(stream: QuicStream): void
+  /** Asks for a turn. */
+  schedule(): void
+  /** Both sides of the stream are over. */
+  settled(stream: QuicStream): void
+  /** Runs a user's callback; what it throws is logged. */
+  guard(callback: (() => void) | undefined): void
+  /** The native library threw something that it should not have. */
+  broken(error: unknown): PeerloomError
+}
+
+export class QuicStream implements Stream {
+  onReadable: (() => void) | undefined
+  onWritable: (() => void) | undefined
+  onClosed: (() => void) | undefined
+  #closed = false
+
+  /** How reading is over: at the end of input (`null`) or with an error. */
+  #readEnd: PeerloomError | null | undefined
+  /** The reader is to be told of news. */
+  #wantsData = true
+
+  /** How writing is over: all is in quiche's hands (`null`) or with an error. */
+  #writeEnd: PeerloomError | null | undefined
+  readonly #chunks: Uint8Array[] = []
+  #buffered = 0
+  /** `end` was called. */
+  #ending = false
+  /** `write` returned false. */
+  #wantsRoom = false
+
+  constructor(
+    readonly id: number,
+    readonly connection: StreamOwner
+  ) {}
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  read(): Uint8Array | null | undefined {
+    if (this.#readEnd === null) return null
+    if (this.#readEnd !== undefined) throw this.#readEnd
+    const { connection } = this
+    if (connection.failure !== undefined && !connection.readable) throw connection.failure
+    let received: [number, boolean] | null
+    try {
+      received = connection.native.streamRecv(this.id, readBuffer)
+    } catch (error) {
+      this.#readEnd = this.#errorOf(error)
+      this.#checkOver()
+      throw this.#readEnd
+    }
+    if (received === null || (received[0] === 0 && !received[1])) {
+      if (connection.failure !== undefined) throw connection.failure
+      this.#wantsData = true
+      connection.awaitData(this)
+      return undefined
+    }
+    // The window that has become free is to be announced.
+    connection.schedule()
+    const [length, end] = received
+    if (end) {
+      this.#readEnd = null
+      this.#checkOver()
+    }
+    return length === 0 ? null : readBuffer.slice(0, length)
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#checkWritable()
+    this.#push(chunk)
+    if (this.#buffered < STREAM_HIGH_WATER_BYTES) return true
+    this.#wantsRoom = true
+    return false
+  }
+
+  end(last: Uint8Array = nothing): void {
+    if (this.#ending) return
+    this.#checkWritable()
+    this.#push(last)
+    this.#ending = true
+    this.connection.awaitSending(this)
+  }
+
+  reset(code: number): void {
+    if (this.#writeEnd !== undefined || this.connection.failure !== undefined) return
+    this.#chunks.length = 0
+    this.#buffered = 0
+    this.#writeEnd = new PeerloomError('ERR_STREAM_CLOSED', 'the stream was given up on this side')
+    this.#shutdown(WRITE_SIDE, code)
+  }
+
+  stop(code: number): void {
+    if (this.#readEnd !== undefined || this.connection.failure !== undefined) return
+    this.#readEnd = null
+    this.#shutdown(READ_SIDE, code)
+  }
+
+  /** Whether the reader waits for news. */
+  get wantsData(): boolean {
+    return this.#wantsData && this.#readEnd === undefined
+  }
+
+  /** There is something to read: data, the end, or a reset. */
+  dataArrived(): void {
+    this.#wantsData = false
+    this.connection.guard(this.onReadable)
+  }
+
+  /** Hands about `limit` bytes to quiche. Returns whether it took any, and all that there is is told by `drained`. */
+  send(limit: number): boolean {
+    let took = false
+    for (let left = limit; left > 0 && !this.drained;) {
+      const chunk = this.#next()
+      const piece = chunk.length > left ? chunk.subarray(0, left) : chunk
+      // The end goes with the last bytes: alone, it may be lost for ever (cloudflare/quiche#2525).
+      const end = this.#ending && this.#chunks.length <= 1 && piece.length === chunk.length
+      let sent: number | null
+      try {
+        sent = this.connection.native.streamSend(this.id, piece, end)
+      } catch (error) {
+        this.#failWriting(this.#errorOf(error))
+        return true
+      }
+      if (sent === null || (sent === 0 && piece.length > 0)) return took
+      took = true
+      left -= Math.max(sent, 1)
+      this.#buffered -= sent
+      if (sent < chunk.length) this.#chunks[0] = chunk.subarray(sent)
+      else this.#chunks.shift()
+      if (end && sent === piece.length) {
+        this.#writeEnd = null
+        this.#checkOver()
+      } else if (sent < piece.length) return took
+    }
+    return took
+  }
+
+  /** Nothing is left to be handed to quiche. */
+  get drained(): boolean {
+    return this.#writeEnd !== undefined || (this.#chunks.length === 0 && !this.#ending)
+  }
+
+  /** Tells a writer that waits for room, if there is some. */
+  offerRoom(): void {
+    if (!this.#wantsRoom || this.#buffered >= STREAM_HIGH_WATER_BYTES) return
+    this.#wantsRoom = false
+    this.connection.guard(this.onWritable)
+  }
+
+  /** The connection has ended, and the stream with it. */
+  fail(): void {
+    if (this.#closed) return
+    const { failure } = this.connection
+    this.#chunks.length = 0
+    this.#buffered = 0
+    this.#writeEnd ??= failure
+    if (this.wantsData) this.dataArrived()
+    this.offerRoom()
+    this.finish()
+  }
+
+  /** Both sides are over and the owner has let go of the stream. */
+  finish(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.connection.guard(this.onClosed)
+  }
+
+  #checkWritable(): void {
+    const { failure } = this.connection
+    if (failure !== undefined) throw failure
+    if (this.#ending || this.#writeEnd === null) {
+      throw new PeerloomError('ERR_STREAM_CLOSED', 'the stream has been ended on this side')
+    }
+    if (this.#writeEnd !== undefined) throw this.#writeEnd
+  }
+
+  #push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return
+    if (this.#buffered + chunk.length > STREAM_OVERFLOW_BYTES) {
+      throw new PeerloomError(
+        'ERR_STREAM_OVERFLOW',
+        `more than ${String(STREAM_OVERFLOW_BYTES)} bytes wait to be sent on the stream; wait for onWritable when write returns false`
+      )
+    }
+    this.#chunks.push(chunk)
+    this.#buffered += chunk.length
+    this.connection.awaitSending(this)
+  }
+
+  /** The chunk to send next; small ones are joined, since each call of the library has its price. */
+  #next(): Uint8Array {
+    const first = this.#chunks[0]
+    if (first === undefined) return nothing
+    const second = this.#chunks[1]
+    if (second === undefined || first.length + second.length > SMALL_CHUNK_BYTES) return first
+    let bytes = 0
+    const count = this.#chunks.findIndex((chunk) => (bytes += chunk.length) > JOINED_BYTES)
+    const joined = Buffer.concat(this.#chunks.splice(0, count < 0 ? this.#chunks.length : Math.max(count, 1)))
+    this.#chunks.unshift(joined)
+    return joined
+  }
+
+  #shutdown(side: typeof READ_SIDE, code: number): void {
+    const wireCode = Number.isSafeInteger(code) && code >= 0 ? code : CloseCode.INTERNAL
+    try {
+      this.connection.native.streamShutdown(this.id, side, wireCode)
+    } catch {
+      // The stream is over in quiche already.
+    }
+    this.connection.schedule()
+    this.#checkOver()
+  }
+
+  #failWriting(error: PeerloomError): void {
+    this.#chunks.length = 0
+    this.#buffered = 0
+    this.#writeEnd = error
+    this.#checkOver()
+  }
+
+  #checkOver(): void {
+    if (this.#readEnd !== undefined && this.#writeEnd !== undefined) this.connection.settled(this)
+  }
+
+  /** The binding says what a peer did with a stream in the text of its errors, and nowhere else. */
+  #errorOf(error: unknown): PeerloomError {
+    const { failure } = this.connection
+    const [, code] = /^Stream(?:Reset|Stopped)\((\d+)\)$/.exec(error instanceof Error ? error.message : '') ?? []
+    if (code !== undefined) return new StreamResetError(Number(code))
+    return failure ?? this.connection.broken(error)
+  }
+}

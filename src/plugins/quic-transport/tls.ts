@@ -1,0 +1,79 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { PeerloomError, type Certificate } from '../../kernel/index.js'
+import { NodeId } from '../../model/index.js'
+import type { QuicTransportOptions } from './options.js'
+import type { NativeConfig, Quiche } from './quiche.js'
+
+/** Connection ids that either side may hold; each further path of a connection uses one up for ever. */
+const ACTIVE_CONNECTION_IDS = 64
+const MAX_UDP_PAYLOAD_BYTES = 65_527
+
+function notProven(why: string, cause?: unknown): PeerloomError {
+  return new PeerloomError('ERR_PEER_MISMATCH', `the peer proves no node id: ${why}`, { cause })
+}
+
+/**
+ * The node id that a peer proved by its certificates, of which it must send exactly one, with an Ed25519 key. That it
+ * holds the key, TLS has checked; names and dates mean nothing here. Throws `ERR_PEER_MISMATCH`.
+ */
+export function provenNodeId(chain: readonly Uint8Array[] | null): NodeId {
+  const [only, ...others] = chain ?? []
+  if (only === undefined) throw notProven('it sent no certificate')
+  if (others.length > 0) throw notProven(`it sent ${String(others.length + 1)} certificates instead of one`)
+  try {
+    const { x, crv } = new X509Certificate(only).publicKey.export({ format: 'jwk' })
+    if (crv !== 'Ed25519' || x === undefined) throw notProven('its key is not an Ed25519 key')
+    return NodeId.fromBytes(Buffer.from(x, 'base64url'))
+  } catch (cause) {
+    if (cause instanceof PeerloomError) throw cause
+    throw notProven('its certificate cannot be read', cause)
+  }
+}
+
+/**
+ * Checks our own certificate against its key and the node id. The binding would take a key that does not fit, and end
+ * the process if there were no certificate. Throws `ERR_IDENTITY`.
+ */
+export function checkCertificate({ certificatePem, privateKeyPem }: Certificate, nodeId: NodeId): void {
+  let problem: string | undefined
+  let cause: unknown
+  try {
+    const certificate = new X509Certificate(certificatePem)
+    if (!certificate.checkPrivateKey(createPrivateKey(privateKeyPem))) problem = 'its key is another one'
+    else if (provenNodeId([certificate.raw]) !== nodeId) problem = 'it does not carry the node id'
+  } catch (error) {
+    problem = 'it or its key cannot be read'
+    cause = error
+  }
+  if (problem !== undefined) {
+    throw new PeerloomError('ERR_IDENTITY', `the certificate cannot be used: ${problem}`, { cause })
+  }
+}
+
+/** The native configuration for connections whose datagrams have at most `datagramBytes`. */
+export function makeConfig(
+  quiche: Quiche,
+  { certificatePem, privateKeyPem }: Certificate,
+  options: QuicTransportOptions,
+  datagramBytes: number
+): NativeConfig {
+  const pem = (text: string): Uint8Array[] => [Buffer.from(text)]
+  // A failed check against (no) authorities is allowed: who the peer is, we tell from its key.
+  const config = quiche.Config.withBoringSslCtx(true, true, null, pem(privateKeyPem), pem(certificatePem), 'ed25519')
+  config.setApplicationProtos(options.protocols)
+  config.setMaxIdleTimeout(options.idleTimeoutMs)
+  config.setMaxSendUdpPayloadSize(datagramBytes)
+  config.setMaxRecvUdpPayloadSize(MAX_UDP_PAYLOAD_BYTES)
+  config.setInitialMaxData(options.connectionWindowBytes)
+  config.setMaxConnectionWindow(Math.max(options.connectionWindowBytes, options.maxConnectionWindowBytes))
+  config.setInitialMaxStreamDataBidiLocal(options.streamWindowBytes)
+  config.setInitialMaxStreamDataBidiRemote(options.streamWindowBytes)
+  config.setMaxStreamWindow(Math.max(options.streamWindowBytes, options.maxStreamWindowBytes))
+  config.setInitialMaxStreamsBidi(options.maxStreams)
+  config.setInitialMaxStreamsUni(0)
+  config.setActiveConnectionIdLimit(ACTIVE_CONNECTION_IDS)
+  config.setDisableActiveMigration(false)
+  config.setCcAlgorithmName(options.congestionControl)
+  config.enablePacing(false)
+  return config
+}
