@@ -51,6 +51,8 @@ describe('udp', () => {
 
   afterEach(async () => {
     for (const kernel of kernels.splice(0)) await kernel.stop()
+    // The system's handle goes one turn after the socket's last event.
+    for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve))
     expect(openSockets(), 'sockets left open').to.equal(before)
   })
 
