@@ -28,8 +28,9 @@ describe('the packet windows of memory-transport', () => {
               expect(lost).to.not.equal(false)
               if (lost !== undefined && lost !== false) again.push(lost)
             }
-            if (again.length === 0 && !sender.isEmpty) {
-              now = Math.max(now, sender.deadline!)
+            const { deadline } = sender
+            if (again.length === 0 && deadline !== undefined) {
+              now = Math.max(now, deadline)
               again.push(sender.expire(now)!)
             }
             queue = again
