@@ -80,6 +80,7 @@ export const memoryNetwork = definePlugin({
         return addresses
       }
     }
+    context.events.emit('node.listening', { addresses: datagrams.addresses })
     return { datagrams }
   }
 })

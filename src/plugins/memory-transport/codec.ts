@@ -79,7 +79,7 @@ export function encodePacket(packet: Packet): Uint8Array {
       break
     case 'close':
       out.byte(CLOSE).raw(hex(packet.to)).integer(packet.code)
-      out.block(utf8(packet.reason).subarray(0, MAX_REASON_BYTES))
+      out.block(shortened(packet.reason))
   }
   return out.done()
 }
@@ -194,6 +194,12 @@ function text(input: Reader, maxBytes: number): string {
   const bytes = input.block()
   if (bytes.length > maxBytes) throw new MalformedError()
   return Buffer.from(bytes).toString('utf8')
+}
+
+/** As much of a text as fits; no character is cut in two. */
+function shortened(reason: string): Uint8Array {
+  const room = new Uint8Array(MAX_REASON_BYTES)
+  return room.subarray(0, new TextEncoder().encodeInto(reason, room).written)
 }
 
 const utf8 = (value: string): Uint8Array => Buffer.from(value, 'utf8')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { Datagrams, DatagramSocket } from '../../kernel/index.js'
 import { Address } from '../../model/index.js'
 import type { TestRunner } from './runner.js'
+import { happens, until } from './until.js'
 
 /** Two nodes whose primary sockets can reach each other. `stop` stops the plugins of both. */
 export interface DatagramsPair {
@@ -13,7 +14,7 @@ export interface DatagramsPair {
 export interface DatagramsConformanceOptions extends TestRunner {
   readonly name: string
   /** Makes a fresh pair in real time; it is asked for before each test. */
-  create(): Promise<DatagramsPair>
+  readonly create: () => Promise<DatagramsPair>
 }
 
 interface Arrival {
@@ -23,8 +24,9 @@ interface Arrival {
 }
 
 const PROBE = Uint8Array.of(0x20, 1, 2, 3)
-/** How often a datagram is sent again until it arrives, and after which time, in real milliseconds. */
+/** How often a datagram is sent until it arrives, and the turns of the event loop that are waited each time. */
 const TRIES = 20
+const TURNS = 20_000
 
 /** Registers a test for each promise of the Datagrams contract. */
 export function datagramsConformance({ name, create, describe, it }: DatagramsConformanceOptions): void {
@@ -180,25 +182,12 @@ async function exchange(
   try {
     for (let tries = 1; tries <= TRIES; tries++) {
       from.send(data, address)
-      if (await happens(() => arrival !== undefined)) return [arrival as unknown as Arrival, tries]
+      if (await happens(() => arrival !== undefined, TURNS)) return [arrival as unknown as Arrival, tries]
     }
     throw new Error('the datagram did not arrive')
   } finally {
     release()
   }
-}
-
-/** Lets the event loop turn until the condition holds; false if it does not for long. */
-async function happens(condition: () => boolean): Promise<boolean> {
-  for (let turns = 0; turns < 20_000; turns++) {
-    if (condition()) return true
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  return condition()
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  assert.ok(await happens(condition), `this did not come true: ${condition.toString()}`)
 }
 
 function hasCode(code: string): (error: unknown) => boolean {

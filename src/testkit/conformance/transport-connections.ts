@@ -10,6 +10,7 @@ import {
   outcome,
   type SuiteContext
 } from './transport.js'
+import { until } from './until.js'
 
 /** Dialling, accepting and closing. */
 export function connectionTests({ pairTest, connectedTest }: SuiteContext): void {
@@ -51,7 +52,7 @@ export function connectionTests({ pairTest, connectedTest }: SuiteContext): void
     assert.equal(a.transport.stats().handshakes, 0)
     // A dial that succeeds after it shows that nothing of the first is still to come.
     await a.transport.dial(b.id, b.address)
-    while (seen.length === 0) await turn()
+    await until(() => seen.length > 0)
     assert.deepEqual(
       seen.map(({ closeInfo }) => closeInfo),
       [undefined]
@@ -77,7 +78,7 @@ export function connectionTests({ pairTest, connectedTest }: SuiteContext): void
     const outbound = await a.transport.dial(b.id, b.address)
     const stream = await outbound.open()
     stream.write(Uint8Array.of(7))
-    while (b.transport.stats().connections === 0) await turn()
+    await until(() => b.transport.stats().connections > 0)
     const inbound = await nextConnection(b.transport)
     assert.equal(inbound.peer, a.id)
     assert.deepEqual([...((await readChunk(await nextStream(inbound))) ?? [])], [7])
@@ -135,7 +136,7 @@ export function connectionTests({ pairTest, connectedTest }: SuiteContext): void
     const first = await outbound.open()
     first.write(Uint8Array.of(1))
     const second = await outbound.open()
-    while (inbound.stats().streams === 0) await turn()
+    await until(() => inbound.stats().streams > 0)
     inbound.onStream = (stream) => void echo(stream)
     second.end(Uint8Array.of(2))
     assert.deepEqual([...((await readChunk(second)) ?? [])], [2])
@@ -158,9 +159,4 @@ export function connectionTests({ pairTest, connectedTest }: SuiteContext): void
       (error: unknown) => error instanceof Error && 'code' in error
     )
   })
-}
-
-/** One turn of the event loop. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

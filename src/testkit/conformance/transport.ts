@@ -30,7 +30,7 @@ export interface TransportPair {
 export interface TransportConformanceOptions extends TestRunner {
   readonly name: string
   /** Makes a fresh pair in real time; it is asked for before each test. */
-  createPair(): Promise<TransportPair>
+  readonly createPair: () => Promise<TransportPair>
   /** Streams that each node of a pair lets the other open at once. Small, since a test opens them all. */
   readonly maxStreams: number
 }
@@ -45,9 +45,9 @@ export interface ConnectedPair extends TransportPair {
 export interface SuiteContext {
   readonly maxStreams: number
   /** A test with a fresh pair. */
-  pairTest(title: string, body: (pair: TransportPair) => Promise<void>): void
+  readonly pairTest: (title: string, body: (pair: TransportPair) => Promise<void>) => void
   /** A test with a fresh pair, `a` having dialled `b`. */
-  connectedTest(title: string, body: (pair: ConnectedPair) => Promise<void>): void
+  readonly connectedTest: (title: string, body: (pair: ConnectedPair) => Promise<void>) => void
 }
 
 /**
