@@ -1,4 +1,4 @@
-import { CloseCode, PeerloomError, type Stream } from '../../kernel/index.js'
+import { CloseCode, ConnectionClosedError, PeerloomError, type Stream } from '../../kernel/index.js'
 import { FrameReader, type Frame } from './frames.js'
 import { WireError } from './wire-error.js'
 
@@ -149,6 +149,11 @@ export class Channel {
 
   #lookForLoss(): void {
     if (this.onLost === undefined || this.#over) return
+    const { closeInfo } = this.stream.connection
+    if (closeInfo !== undefined) {
+      this.onLost(new ConnectionClosedError(closeInfo))
+      return
+    }
     try {
       if (!this.#sentLast) this.stream.write(NOTHING)
     } catch (error) {

@@ -40,7 +40,7 @@ declare abstract class Handler<Container extends ContainerType, Input, Output> i
   protected _inputType: Input
   protected _outputType: Output
   constructor(container: Container)
-  abstract handle(input: never, cancel: Cancel, meta: CallMeta | undefined, ctx: CallContext): unknown
+  abstract handle(input: unknown, cancel: Cancel, meta: CallMeta | undefined, ctx: CallContext): unknown
 }
 
 declare abstract class Unary<C extends ContainerType, I, O> extends Handler<C, I, O> {
