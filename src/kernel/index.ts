@@ -21,3 +21,4 @@ export {
 } from './plugin.js'
 export { Random, systemRandom } from './random.js'
 export { describeToken, token, tokenName, type AnyToken, type Token, type TokenType } from './token.js'
+export { untilAborted } from './until-aborted.js'

@@ -1,1 +1,2 @@
+export { seededRandom } from './seeded-random.js'
 export { VirtualClock } from './virtual-clock.js'

@@ -34,9 +34,10 @@ export class ConnectError extends PeerloomError {
     const tried = candidates.map(
       ({ address, code, ms }) => `${Address.format(address)} (${code} after ${ms.toFixed(0)} ms)`
     )
+    const unknown = discovery?.found === false && candidates.length === 0
     super(
-      discovery?.found === false ? 'ERR_NOT_FOUND' : 'ERR_CONNECT',
-      discovery?.found === false
+      unknown ? 'ERR_NOT_FOUND' : 'ERR_CONNECT',
+      unknown
         ? `no address of ${peer} was found (asked ${String(discovery.contacted.length)} nodes)`
         : `could not connect to ${peer}: ${tried.join(', ') || 'it has no address to try'}`,
       options

@@ -1,0 +1,24 @@
+import { ConnectionPool, Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
+import { connectionPoolOptions } from './options.js'
+import { Pool } from './pool.js'
+
+export { connectionPoolOptions, type ConnectionPoolOptions } from './options.js'
+
+/** Keeps one live connection a peer, and dials contacts by racing their addresses. */
+export const connectionPool = definePlugin({
+  name: 'connection-pool',
+  needs: { transport: Transport, datagrams: Datagrams, identity: Identity },
+  provides: { pool: ConnectionPool },
+  config: connectionPoolOptions,
+  start({ transport, datagrams, identity }, ctx) {
+    const pool = new Pool({ transport, datagrams, identity }, ctx)
+    transport.onConnection = (connection) => {
+      pool.accept(connection)
+    }
+    ctx.defer(() => {
+      transport.onConnection = undefined
+      return pool.stop()
+    })
+    return { pool }
+  }
+})

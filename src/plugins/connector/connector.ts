@@ -1,0 +1,117 @@
+import { defer, EMPTY, filter, finalize, map, of, ReplaySubject, share, takeUntil, tap, throwError } from 'rxjs'
+import type { Observable } from 'rxjs'
+import type { z } from 'zod'
+import { InvalidInputError, NodeId, type Contact } from '../../model/index.js'
+import {
+  ConnectError,
+  untilAborted,
+  type Connection,
+  type ConnectionPool,
+  type Connector,
+  type ConnectOptions,
+  type ConnectStep,
+  type PluginContext,
+  type Router
+} from '../../kernel/index.js'
+import { dialContacts } from './dial-contacts.js'
+import { findContacts } from './find-contacts.js'
+import type { connectorOptions } from './options.js'
+import { reportFailure } from './report-failure.js'
+import { liveConnection, orElse, type PathStep } from './stage.js'
+import { within } from './within.js'
+
+/** Steps that who joins an attempt late is told; of more, the latest. */
+const MAX_REPLAYED_STEPS = 1_024
+/** Contacts that callers may hand to a running attempt; of more, the latest. */
+const MAX_HINTS = 8
+/** 48 bits: unique among the attempts that any log will hold. */
+const ATTEMPT_ID_BYTES = 6
+
+type Context = PluginContext<z.output<typeof connectorOptions>>
+
+interface Attempt {
+  readonly steps$: Observable<ConnectStep>
+  readonly hints: ReplaySubject<Contact>
+}
+
+export class PathFinder implements Connector {
+  readonly #attempts = new Map<NodeId, Attempt>()
+
+  constructor(
+    private readonly on: { readonly router: Router; readonly pool: ConnectionPool },
+    private readonly ctx: Context
+  ) {}
+
+  connect$(target: NodeId | Contact, options: ConnectOptions = {}): Observable<ConnectStep> {
+    return defer(() => this.#join(target)).pipe(untilAborted(options.signal))
+  }
+
+  connect(target: NodeId | Contact, options: ConnectOptions = {}): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      this.connect$(target, options).subscribe({
+        next: (step) => {
+          if (step.type === 'connected') resolve(step.connection)
+        },
+        error: reject
+      })
+    })
+  }
+
+  #join(target: NodeId | Contact): Observable<ConnectStep> {
+    const contact = typeof target === 'string' ? undefined : target
+    const peer = typeof target === 'string' ? target : target.id
+    if (!NodeId.is(peer)) return throwError(() => new InvalidInputError(`not a node id: ${String(peer).slice(0, 60)}`))
+    const running = this.#attempts.get(peer)
+    if (running === undefined) return this.#begin(peer, contact).steps$
+    if (contact !== undefined) running.hints.next(contact)
+    return running.steps$
+  }
+
+  #begin(peer: NodeId, contact: Contact | undefined): Attempt {
+    const { clock, random } = this.ctx
+    const id = Buffer.from(random.bytes(ATTEMPT_ID_BYTES)).toString('base64url')
+    const startedAt = clock.monotonic()
+    const hints = new ReplaySubject<Contact>(MAX_HINTS)
+    const end = (): void => {
+      if (this.#attempts.get(peer) === attempt) this.#attempts.delete(peer)
+    }
+    const steps$ = this.#path(peer, contact, hints, id).pipe(
+      untilAborted(this.ctx.signal),
+      map((step): ConnectStep => ({ ...step, attempt: id })),
+      tap({
+        error: (error: unknown) => {
+          end()
+          if (!(error instanceof ConnectError)) return
+          const details = { peer, error, ms: clock.monotonic() - startedAt }
+          this.ctx.events.emit('connect.failed', details, { attempt: id })
+        },
+        complete: end
+      }),
+      finalize(end),
+      share({ connector: () => new ReplaySubject<ConnectStep>(MAX_REPLAYED_STEPS) })
+    )
+    const attempt: Attempt = { steps$, hints }
+    this.#attempts.set(peer, attempt)
+    return attempt
+  }
+
+  /** The pipeline. A further way to reach a node is one more stage here. */
+  #path(peer: NodeId, contact: Contact | undefined, hints: Observable<Contact>, attempt: string): Observable<PathStep> {
+    const { router, pool } = this.on
+    const { clock, config } = this.ctx
+    const dial = dialContacts(pool, { attempt, tried: new Set() })
+    // A peer that has come to us needs no looking up; what is being dialled is the pool's to settle.
+    const arrived = pool.peers$.pipe(filter(({ type, connection }) => type === 'connected' && connection.peer === peer))
+    return liveConnection(pool, peer).pipe(
+      orElse(() => knownContact(contact).pipe(dial)),
+      orElse(() => findContacts(router, peer, { attempt, hints }).pipe(takeUntil(arrived), dial)),
+      orElse(() => liveConnection(pool, peer)),
+      within(config.connectTimeoutMs, clock),
+      reportFailure(peer, clock)
+    )
+  }
+}
+
+function knownContact(contact: Contact | undefined): Observable<PathStep> {
+  return contact === undefined ? EMPTY : of<PathStep>({ type: 'contact', contact })
+}

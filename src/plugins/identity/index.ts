@@ -1,0 +1,48 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { z } from 'zod'
+import { definePlugin, Identity } from '../../kernel/index.js'
+import { CertificateCache } from './certificate.js'
+import { loadOrCreateKey } from './key-file.js'
+import { keyFromSeed, nodeIdOf, SEED_BYTES, signWith, verifyBy } from './keys.js'
+
+const schema = z
+  .strictObject({
+    /**
+     * Path of the file that holds the key: PEM, PKCS #8, Ed25519, mode 0600. It is created, with its directory, if it
+     * does not exist. Without one (the default) the node has a new key, and so a new id, at each start.
+     */
+    keyFile: z.string().min(1, 'expected the path of a file').optional(),
+    /** The 32 bytes of a private key (RFC 8032), for tests that need the same id each time; none by default. */
+    seed: z
+      .instanceof(Uint8Array)
+      .refine((seed) => seed.length === SEED_BYTES, `expected ${SEED_BYTES} bytes`)
+      .optional()
+  })
+  .refine(({ keyFile, seed }) => keyFile === undefined || seed === undefined, 'give keyFile or seed, not both')
+
+export type IdentityOptions = z.input<typeof schema>
+
+/** Who this node is: its Ed25519 key, in a file or in memory. Fails to start with `ERR_IDENTITY`. */
+export const identity = definePlugin({
+  name: 'identity',
+  provides: { identity: Identity },
+  config: schema,
+  start(_, { config, clock }) {
+    const key = privateKeyFrom(config)
+    const nodeId = nodeIdOf(key)
+    const certificates = new CertificateCache(key, nodeId, clock)
+    return {
+      identity: {
+        nodeId,
+        sign: (data) => signWith(key, data),
+        verify: verifyBy,
+        certificate: () => certificates.get()
+      }
+    }
+  }
+})
+
+function privateKeyFrom({ keyFile, seed }: IdentityOptions): KeyObject {
+  if (seed !== undefined) return keyFromSeed(seed)
+  return keyFile === undefined ? generateKeyPairSync('ed25519').privateKey : loadOrCreateKey(keyFile)
+}

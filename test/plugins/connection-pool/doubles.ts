@@ -1,0 +1,181 @@
+import { Contact, NodeId, PeerloomError, type Address } from '#src/model/index.js'
+import {
+  abortReason,
+  createKernel,
+  ConnectionPool,
+  Datagrams,
+  definePlugin,
+  Identity,
+  Transport,
+  type Clock,
+  type CloseInfo,
+  type Connection,
+  type DialOptions,
+  type KernelEvent,
+  type Logger
+} from '#src/kernel/index.js'
+import { connectionPool, type ConnectionPoolOptions } from '#src/plugins/connection-pool/index.js'
+import { VirtualClock } from '#src/testkit/index.js'
+
+export function nodeId(n: number): NodeId {
+  return NodeId.fromBytes(new Uint8Array(32).fill(n))
+}
+
+/** The node under test stands between the two others. */
+export const self = nodeId(5)
+export const smaller = nodeId(2)
+export const larger = nodeId(9)
+
+export function contact(peer: NodeId, ...hosts: string[]): Contact {
+  return Contact.of(
+    peer,
+    hosts.map((host) => ({ host, port: 4433 }))
+  )
+}
+
+/** A connection that can only be closed. */
+export class FakeConnection implements Partial<Connection> {
+  static #count = 0
+  readonly id = `fake-${FakeConnection.#count++}`
+  readonly transport = 'fake'
+  readonly protocol = 'peerloom/1'
+  readonly openedAt: number
+  streams = 0
+  onStream: Connection['onStream']
+  closeInfo: CloseInfo | undefined
+  readonly closed: Promise<CloseInfo>
+  #resolve!: (info: CloseInfo) => void
+
+  constructor(
+    readonly peer: NodeId,
+    readonly direction: 'inbound' | 'outbound',
+    clock: Clock,
+    readonly remote: Address = { host: '192.0.2.1', port: 1 }
+  ) {
+    this.openedAt = clock.monotonic()
+    this.closed = new Promise((resolve) => (this.#resolve = resolve))
+  }
+
+  close(code = 0, reason = ''): void {
+    this.end({ code, reason, by: 'us', transport: false })
+  }
+
+  end(info: CloseInfo): void {
+    if (this.closeInfo !== undefined) return
+    this.closeInfo = info
+    this.#resolve(info)
+  }
+
+  stats(): ReturnType<Connection['stats']> {
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, streams: this.streams }
+  }
+
+  get asConnection(): Connection {
+    return this as unknown as Connection
+  }
+}
+
+/** What becomes of a dial: after `ms` it connects or fails; without a plan it is never answered. */
+export type Plan = { ms: number; fails?: string; deaf?: boolean }
+
+/** Settles each dial as planned, by host. */
+export class FakeTransport implements Transport {
+  readonly name = 'fake'
+  onConnection: ((connection: Connection) => void) | undefined
+  readonly plans = new Map<string, Plan>()
+  /** `<host>@<time>` of each dial and `!<host>@<time>` of each that was aborted. */
+  readonly log: string[] = []
+  readonly made: FakeConnection[] = []
+  underWay = 0
+
+  constructor(private readonly clock: Clock) {}
+
+  dial(peer: NodeId, address: Address, options: DialOptions = {}): Promise<Connection> {
+    const { signal } = options
+    const plan = this.plans.get(address.host)
+    this.log.push(`${address.host}@${this.clock.monotonic()}`)
+    this.underWay++
+    return new Promise<Connection>((resolve, reject) => {
+      const timer =
+        plan &&
+        this.clock.setTimeout(() => {
+          if (plan.fails !== undefined) {
+            reject(new PeerloomError(plan.fails, 'as planned'))
+            return
+          }
+          const connection = new FakeConnection(peer, 'outbound', this.clock, address)
+          this.made.push(connection)
+          resolve(connection.asConnection)
+        }, plan.ms)
+      signal?.addEventListener('abort', () => {
+        this.log.push(`!${address.host}@${this.clock.monotonic()}`)
+        if (plan?.deaf === true) return
+        timer?.clear()
+        reject(abortReason(signal))
+      })
+    }).finally(() => this.underWay--)
+  }
+
+  stats(): ReturnType<Transport['stats']> {
+    return { connections: 0, handshakes: this.underWay, dropped: {} }
+  }
+}
+
+export interface Setting {
+  readonly clock: VirtualClock
+  readonly transport: FakeTransport
+  readonly pool: ConnectionPool
+  readonly events: KernelEvent[]
+  readonly errors: unknown[]
+  /** The peer connects to this node. */
+  readonly arrive: (peer: NodeId) => FakeConnection
+  readonly stop: () => Promise<void>
+}
+
+/** A started pool over doubles. `names` is what names resolve to, with the time it takes. */
+export async function startPool(
+  options: ConnectionPoolOptions & { names?: Record<string, { ms: number; hosts: string[] }>; bound?: string } = {}
+): Promise<Setting> {
+  const { names = {}, bound = '0.0.0.0', ...config } = options
+  const clock = new VirtualClock()
+  const transport = new FakeTransport(clock)
+  const errors: unknown[] = []
+  const doubles = definePlugin({
+    name: 'doubles',
+    provides: { transport: Transport, datagrams: Datagrams, identity: Identity },
+    start: () => ({
+      transport,
+      datagrams: {
+        primary: { local: { host: bound, port: 4433 } },
+        resolve: (host: string) =>
+          new Promise<string[]>((resolve, reject) => {
+            const entry = names[host] ?? { ms: 30, hosts: [] }
+            clock.setTimeout(() => {
+              if (entry.hosts.length > 0) resolve(entry.hosts)
+              else reject(new PeerloomError('ERR_RESOLVE', `no such name: ${host}`))
+            }, entry.ms)
+          })
+      } as unknown as Datagrams,
+      identity: { nodeId: self } as unknown as Identity
+    })
+  })
+  const ignore = (): void => undefined
+  const log: Logger = { debug: ignore, info: ignore, warn: ignore, error: (...all) => errors.push(all) }
+  const kernel = createKernel({ plugins: [doubles, connectionPool.with(config)], clock, log })
+  const events: KernelEvent[] = []
+  kernel.events.subscribe((event) => events.push(event))
+  await clock.until(kernel.start())
+  return {
+    clock,
+    transport,
+    pool: kernel.resolve(ConnectionPool),
+    events,
+    errors,
+    arrive(peer) {
+      const connection = new FakeConnection(peer, 'inbound', clock)
+      transport.onConnection?.(connection.asConnection)
+      return connection
+    },
+    stop: () => clock.until(kernel.stop())
+  }
+}
