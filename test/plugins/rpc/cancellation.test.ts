@@ -12,7 +12,7 @@ import {
   unary,
   type CallContext
 } from '#src/kernel/index.js'
-import { makePair, rejection, type Pair } from './harness.js'
+import { collect, makePair, rejection, type Pair } from './harness.js'
 
 describe('rpc: cancellation', () => {
   let pair: Pair
@@ -65,7 +65,7 @@ describe('rpc: cancellation', () => {
     }),
     never: client<number, number>(async (input, context) => {
       contexts.push(context)
-      for await (const _ of input);
+      await collect(input)
       return new Promise<never>(() => undefined)
     }),
     first: client<number, number>(async (input) => {
@@ -150,8 +150,8 @@ describe('rpc: cancellation', () => {
         listeners += by
         plain.apply(this, parameters)
       }
-    signal.addEventListener = count(1, signal.addEventListener.bind(signal) as never) as never
-    signal.removeEventListener = count(-1, signal.removeEventListener.bind(signal) as never) as never
+    signal.addEventListener = count(1, signal.addEventListener.bind(signal))
+    signal.removeEventListener = count(-1, signal.removeEventListener.bind(signal))
     await remote().first([1], { signal })
     await pair.clock.until(rejection(remote().hang(1, { signal, timer: 0 })))
     await remote().items('a', { signal }).return!()
@@ -216,7 +216,7 @@ describe('rpc: cancellation', () => {
   })
 
   it('by an input that fails is that failure', async () => {
-    const failing = (async function* () {
+    const failing = (function* () {
       yield 1
       throw new Error('out of numbers')
     })()
