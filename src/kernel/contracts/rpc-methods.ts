@@ -99,7 +99,7 @@ export const raw = define('raw')
  * `DuplexHandler` and `RawHandler`, exported by `peerloom`.
  */
 export interface ClassHandler {
-  handle(input: never, cancel: (reason?: unknown) => void, meta: CallMeta | undefined, ctx: CallContext): unknown
+  handle(input: unknown, cancel: (reason?: unknown) => void, meta: CallMeta | undefined, ctx: CallContext): unknown
   timeout?: number
 }
 

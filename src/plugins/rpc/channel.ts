@@ -1,4 +1,4 @@
-import { CloseCode, PeerloomError, type Stream } from '../../kernel/index.js'
+import { CloseCode, ConnectionClosedError, PeerloomError, type Stream } from '../../kernel/index.js'
 import { FrameReader, type Frame } from './frames.js'
 import { WireError } from './wire-error.js'
 
@@ -95,8 +95,8 @@ export class Channel {
   /** Sends the last bytes of this side, and the end with them. */
   end(last: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure
-    this.#sentLast = true
     this.stream.end(last)
+    this.#sentLast = true
   }
 
   /** Makes every use of the channel, waiting ones included, fail with `error`. The stream itself is not touched. */
@@ -116,8 +116,8 @@ export class Channel {
 
   /** Tells the peer why this side ended, even after `fail`. Better than a reset where the peer may still be reading. */
   endAnyway(last: Uint8Array): void {
-    this.#sentLast = true
     this.stream.end(last)
+    this.#sentLast = true
   }
 
   /** Lets go of the stream. What either side has not ended yet is given up with `code`. */
@@ -149,6 +149,11 @@ export class Channel {
 
   #lookForLoss(): void {
     if (this.onLost === undefined || this.#over) return
+    const { closeInfo } = this.stream.connection
+    if (closeInfo !== undefined) {
+      this.onLost(new ConnectionClosedError(closeInfo))
+      return
+    }
     try {
       if (!this.#sentLast) this.stream.write(NOTHING)
     } catch (error) {

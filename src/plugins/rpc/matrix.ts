@@ -40,13 +40,21 @@ declare abstract class Handler<Container extends ContainerType, Input, Output> i
   protected _inputType: Input
   protected _outputType: Output
   constructor(container: Container)
-  abstract handle(input: never, cancel: Cancel, meta: CallMeta | undefined, ctx: CallContext): unknown
+  abstract handle(input: unknown, cancel: Cancel, meta: CallMeta | undefined, ctx: CallContext): unknown
 }
 
-declare abstract class Unary<C extends ContainerType, I, O> extends Handler<C, I, O> {
+declare abstract class Unary<C extends ContainerType = ContainerType, I = JsonValue, O = JsonValue> extends Handler<
+  C,
+  I,
+  O
+> {
   abstract override handle(input: I, cancel: Cancel, meta: CallMeta | undefined, ctx: CallContext): Promise<O>
 }
-declare abstract class Client<C extends ContainerType, I, O> extends Handler<C, I, O> {
+declare abstract class Client<C extends ContainerType = ContainerType, I = JsonValue, O = JsonValue> extends Handler<
+  C,
+  I,
+  O
+> {
   abstract override handle(
     input: AsyncIterableIterator<I>,
     cancel: Cancel,
@@ -54,7 +62,11 @@ declare abstract class Client<C extends ContainerType, I, O> extends Handler<C, 
     ctx: CallContext
   ): Promise<O>
 }
-declare abstract class Server<C extends ContainerType, I, O> extends Handler<C, I, O> {
+declare abstract class Server<C extends ContainerType = ContainerType, I = JsonValue, O = JsonValue> extends Handler<
+  C,
+  I,
+  O
+> {
   abstract override handle(
     input: I,
     cancel: Cancel,
@@ -62,7 +74,11 @@ declare abstract class Server<C extends ContainerType, I, O> extends Handler<C, 
     ctx: CallContext
   ): AsyncIterableIterator<O>
 }
-declare abstract class Duplex<C extends ContainerType, I, O> extends Handler<C, I, O> {
+declare abstract class Duplex<C extends ContainerType = ContainerType, I = JsonValue, O = JsonValue> extends Handler<
+  C,
+  I,
+  O
+> {
   abstract override handle(
     input: AsyncIterableIterator<I>,
     cancel: Cancel,
@@ -70,7 +86,7 @@ declare abstract class Duplex<C extends ContainerType, I, O> extends Handler<C, 
     ctx: CallContext
   ): AsyncIterableIterator<O>
 }
-declare abstract class Raw<C extends ContainerType> extends Handler<C, JsonValue, JsonValue> {
+declare abstract class Raw<C extends ContainerType = ContainerType> extends Handler<C, JsonValue, JsonValue> {
   abstract override handle(
     input: [JSONRPCRequest, ReadableStream<Uint8Array>],
     cancel: Cancel,
@@ -99,7 +115,11 @@ export type RawHandler<C extends ContainerType = ContainerType> = Raw<C>
 export type HandlerTypes<T> =
   T extends Handler<infer C, infer I, infer O> ? { container: C; input: I; output: O } : never
 
-type CallerClass<T extends Uppercase<MethodKind>> = new <I = JsonValue, O = JsonValue>() => ClassCaller<T, I, O>
+interface CallerClass<T extends Uppercase<MethodKind>> {
+  // Without it, a caller made inside a manifest would take its types from there: `any`.
+  new (): ClassCaller<T, JsonValue, JsonValue>
+  new <I, O>(): ClassCaller<T, I, O>
+}
 
 /** A method of another node that takes and gives one message: `new UnaryCaller<Input, Output>()`. */
 export const UnaryCaller = callers.UnaryCaller as unknown as CallerClass<'UNARY'>
@@ -134,7 +154,7 @@ export function handleWithClass(kind: MethodKind, handler: ClassHandler) {
     const cancel: Cancel = (reason) => {
       call.cancel(reason)
     }
-    if (kind !== 'raw') return handler.handle(input as never, cancel, call.meta, call)
+    if (kind !== 'raw') return handler.handle(input, cancel, call.meta, call)
     const request = call.request as JSONRPCRequest
     const answer = handler.handle([request, body] as never, cancel, call.meta, call) as Promise<[unknown, unknown]>
     return answer.then(([result, output]) => ({ result, body: output }))

@@ -1,6 +1,7 @@
 import {
   abortReason,
   CloseCode,
+  ConnectionClosedError,
   PeerloomError,
   RpcCode,
   RpcError,
@@ -88,6 +89,10 @@ export class OutgoingCall implements BodySink {
 
   #attach(stream: Stream): void {
     this.#channel = new Channel(stream, this.environment.options.maxMessageBytes)
+    // A peer that wants no more input still answers, but a connection that is gone does not.
+    this.#channel.onLost = (error) => {
+      if (error instanceof ConnectionClosedError) this.fail(error, CloseCode.CANCELLED)
+    }
     // The call may have ended while the stream was being opened.
     if (this.over) this.#channel.abandon(CloseCode.CANCELLED)
   }

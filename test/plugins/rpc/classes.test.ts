@@ -31,6 +31,7 @@ class Square extends UnaryHandler<ContainerType, JSONRPCParams<{ value: number }
     ctx: ContextTimed
   ): Promise<JSONRPCResult<{ value: number }>> => {
     await Promise.resolve()
+    if (meta === undefined || ctx.signal.aborted) cancel('nobody asks')
     return { value: input.value ** 2 }
   }
 }
@@ -59,13 +60,10 @@ class Echo extends DuplexHandler<ContainerType, { value: number }, { value: numb
   }
 }
 
-class Upper extends RawHandler<ContainerType> {
-  public override handle = async (
-    [request, input]: [JSONRPCRequest, ReadableStream<Uint8Array>],
-    _cancel: (reason?: unknown) => void,
-    _meta: Record<string, JSONValue> | undefined,
-    _ctx: ContextTimed
-  ): Promise<[JSONValue, ReadableStream<Uint8Array>]> => {
+class Upper extends RawHandler {
+  public override handle = async ([request, input]: [JSONRPCRequest, ReadableStream<Uint8Array>]): Promise<
+    [JSONValue, ReadableStream<Uint8Array>]
+  > => {
     await Promise.resolve()
     const upper = new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {

@@ -5,7 +5,6 @@ import { makePair, rejection, type Pair } from './harness.js'
 const seen: CallContext[] = []
 const hang = (_input: unknown, context: CallContext): Promise<never> => {
   seen.push(context)
-  void context.signal
   return new Promise(() => undefined)
 }
 

@@ -1,29 +1,5 @@
 import { expect } from 'chai'
-import { client, duplex, raw, server, unary } from '#src/kernel/index.js'
-import { collect, makePair, textOf, type Pair } from './harness.js'
-
-export const methods = {
-  square: unary(({ value }: { value: number }) => ({ value: value ** 2 })),
-  sum: client<number, number>(async (numbers) => {
-    let sum = 0
-    for await (const number of numbers) sum += number
-    return sum
-  }),
-  count: server<number, number>(function* (to) {
-    for (let i = 0; i < to; i++) yield i
-  }),
-  double: duplex<number, number>(async function* (numbers) {
-    for await (const number of numbers) yield number * 2
-  }),
-  upper: raw<{ title: string }, { length: number }>((input, body) => ({
-    result: { length: input.title.length },
-    body: (async function* () {
-      for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
-        yield Buffer.from(Buffer.from(chunk).toString().toUpperCase())
-      }
-    })()
-  }))
-}
+import { collect, makePair, methods, textOf, type Pair } from './harness.js'
 
 describe('rpc: the five kinds of call', () => {
   let pair: Pair

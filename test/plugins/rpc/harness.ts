@@ -1,9 +1,14 @@
 import type { z } from 'zod'
 import {
+  client,
   ConnectionPool,
   createKernel,
   definePlugin,
+  duplex,
+  raw,
   RpcRegistry,
+  server,
+  unary,
   type Connection,
   type Kernel,
   type Plugin
@@ -11,6 +16,30 @@ import {
 import { rpc, type RpcOptions } from '#src/plugins/rpc/index.js'
 import { VirtualClock } from '#src/testkit/index.js'
 import { connectionPair, poolOf, type ConnectionDouble } from './double.js'
+
+/** A method of each kind. */
+export const methods = {
+  square: unary(({ value }: { value: number }) => ({ value: value ** 2 })),
+  sum: client<number, number>(async (numbers) => {
+    let sum = 0
+    for await (const number of numbers) sum += number
+    return sum
+  }),
+  count: server<number, number>(function* (to) {
+    for (let i = 0; i < to; i++) yield i
+  }),
+  double: duplex<number, number>(async function* (numbers) {
+    for await (const number of numbers) yield number * 2
+  }),
+  upper: raw<{ title: string }, { length: number }>((input, body) => ({
+    result: { length: input.title.length },
+    body: (async function* () {
+      for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+        yield Buffer.from(Buffer.from(chunk).toString().toUpperCase())
+      }
+    })()
+  }))
+}
 
 export interface Side {
   readonly kernel: Kernel

@@ -1,0 +1,136 @@
+import { expect } from 'chai'
+import { forPlugin, ofType, RpcCode, unary, type MethodMap } from '#src/kernel/index.js'
+import { RpcOptions } from '#src/plugins/rpc/index.js'
+import { Registry } from '#src/plugins/rpc/registry.js'
+import { VirtualClock } from '#src/testkit/index.js'
+import { makePair, rejection, type Pair } from './harness.js'
+
+const one = unary(() => 1)
+
+const bare = () =>
+  new Registry({
+    clock: new VirtualClock(),
+    options: RpcOptions.parse({}),
+    emit: () => undefined,
+    outgoing: new Set(),
+    closed: undefined
+  })
+
+describe('rpc: the registry', () => {
+  let pair: Pair
+
+  beforeEach(async () => {
+    pair = await makePair()
+  })
+
+  afterEach(() => pair.stop())
+
+  const refused = (methods: MethodMap, namespace?: string) => {
+    const before = pair.server.rpc.methods.length
+    expect(() => pair.server.rpc.register(methods, namespace === undefined ? {} : { namespace }))
+      .to.throw()
+      .with.property('code', 'ERR_INVALID_INPUT')
+    expect(pair.server.rpc.methods).to.have.length(before)
+  }
+
+  it('refuses a name that is taken, and then offers none of the others', () => {
+    pair.server.rpc.register({ taken: one })
+    refused({ fresh: one, taken: one })
+    expect(pair.server.rpc.methods).to.deep.equal([{ name: 'taken', kind: 'unary', plugin: 'application' }])
+  })
+
+  it('refuses malformed and reserved names, methods without a handler and odd timeouts', () => {
+    for (const name of ['', 'a b', 'ä', 'rpc.x', 'x'.repeat(129), 'a/b']) refused({ [name]: one })
+    refused({ x: one }, 'rpc')
+    refused({ x: one }, '')
+    refused({ x: unary() })
+    for (const method of [null, undefined, 7, {}, { kind: 'odd', handle: () => 1 }]) refused({ x: method as never })
+    for (const timeoutMs of [0, -1, NaN]) refused({ x: { ...one, timeoutMs } })
+  })
+
+  it('offers under a namespace what is called under it', async () => {
+    const takeBack = pair.server.rpc.register({ ping: one }, { namespace: 'kad' })
+    expect(pair.server.rpc.methods.map(({ name }) => name)).to.deep.equal(['kad.ping'])
+    const remote = pair.caller.rpc.client(pair.caller.connection, { ping: one }, { namespace: 'kad' })
+    expect(await remote.ping(null)).to.equal(1)
+    takeBack()
+    takeBack()
+    expect(await rejection(remote.ping(null))).to.include({ rpcCode: RpcCode.METHOD_NOT_FOUND })
+    pair.server.rpc.register({ ping: one }, { namespace: 'kad' })
+    takeBack()
+    expect(await remote.ping(null)).to.equal(1)
+  })
+
+  it('gives functions for what the manifest names, and nothing else', () => {
+    const remote = pair.caller.rpc.client(pair.caller.connection, { ['__proto__']: one, ping: one })
+    expect(Object.keys(remote)).to.deep.equal(['__proto__', 'ping'])
+    expect(remote).not.to.have.property('then')
+    expect(JSON.stringify(remote)).to.equal('{}')
+    for (const entry of [null, {}, { type: 'ODD' }]) {
+      expect(() => pair.caller.rpc.client(pair.caller.connection, { x: entry as never }))
+        .to.throw()
+        .with.property('code', 'ERR_INVALID_INPUT')
+    }
+  })
+
+  it('knows who registered what, and takes it back when that plugin stops', () => {
+    const cleanUps: (() => unknown)[] = []
+    const implementation = bare()
+    const view = (name: string) => implementation[forPlugin]({ name, defer: (cleanUp) => cleanUps.push(cleanUp) })
+    const [first, second] = [view('first'), view('second')]
+    first.register({ a: one })
+    first.register({ b: one })
+    second.register({ c: one })
+    expect(first.methods.map(({ name, plugin }) => `${plugin}: ${name}`)).to.deep.equal([
+      'first: a',
+      'first: b',
+      'second: c'
+    ])
+    cleanUps[0]?.()
+    expect(second.methods.map(({ name }) => name)).to.deep.equal(['c'])
+  })
+
+  it('registers nothing more with its consumer however often methods come and go', () => {
+    let cleanUps = 0
+    const implementation = bare()
+    const view = implementation[forPlugin]({ name: 'busy', defer: () => cleanUps++ })
+    for (let i = 0; i < 100; i++) view.register({ a: one })()
+    expect(cleanUps).to.equal(1)
+  })
+
+  it('answers BUSY beyond the calls it serves at a time, until handlers have really ended', async () => {
+    await pair.stop()
+    pair = await makePair({ server: { maxConcurrentCalls: 2 } })
+    const ends: (() => void)[] = []
+    pair.server.rpc.register({ slow: unary(() => new Promise<void>((resolve) => ends.push(resolve))), fast: one })
+    const remote = pair.caller.rpc.client(pair.caller.connection, { slow: unary(), fast: one })
+    const controller = new AbortController()
+    const calls = [1, 2].map((n) => rejection(remote.slow(n, { signal: controller.signal })))
+    await pair.clock.advance(1)
+    expect(await rejection(remote.fast(null))).to.include({ rpcCode: RpcCode.BUSY })
+    // A caller that cancels and calls again would otherwise start any number of handlers.
+    controller.abort()
+    await Promise.all(calls)
+    await pair.clock.advance(1)
+    expect(await rejection(remote.fast(null))).to.include({ rpcCode: RpcCode.BUSY })
+    for (const end of ends) end()
+    await pair.clock.advance(1)
+    expect(await remote.fast(null)).to.equal(1)
+  })
+
+  it('tells of each call that was served', async () => {
+    const told: unknown[] = []
+    pair.server.kernel.events
+      .pipe(ofType('rpc.served'))
+      .subscribe(({ method, rpcCode }) => told.push([method, rpcCode]))
+    pair.server.rpc.register({ one })
+    const remote = pair.caller.rpc.client(pair.caller.connection, { one, two: unary() })
+    await remote.one(null)
+    await rejection(remote.two(null))
+    await pair.clock.advance(0)
+    expect(told).to.deep.equal([
+      ['one', undefined],
+      ['two', RpcCode.METHOD_NOT_FOUND]
+    ])
+  })
+})
