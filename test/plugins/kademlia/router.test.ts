@@ -1,7 +1,9 @@
+import { getEventListeners } from 'node:events'
 import { expect } from 'chai'
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs'
 import type { FindResult } from '#src/kernel/index.js'
 import { Contact, NodeId } from '#src/model/index.js'
+import { bucketIndex, BUCKETS } from '#src/plugins/kademlia/distance.js'
 import { K } from '#src/plugins/kademlia/routing-table.js'
 import { MAX_PINGS, MAX_PINGS_WAITING } from '#src/plugins/kademlia/verifier.js'
 import { SmallWorld, type SmallNode } from './small-world.js'
@@ -172,14 +174,20 @@ describe('kademlia router', () => {
     expect((await steps(asker, moved.contact.id)).hops, 'others still know it').to.equal(1)
   })
 
-  it('fills its farther buckets once it has joined', async () => {
-    const nodes = await world.network(60)
-    await world.clock.advance(60_000)
+  it('looks into its farther buckets once it has joined', async () => {
+    const nodes = await world.network(8)
     const late = await world.start(99)
-    const joined = await world.clock.until(late.router.join([nodes[0]!.contact]))
-    await world.clock.advance(60_000)
-    expect(late.router.size).to.be.above(joined)
-  }).timeout(20_000)
+    await world.clock.until(late.router.join([nodes[0]!.contact]))
+    const joined = late.events.length
+    await world.clock.advance(10_000)
+    const own = NodeId.toBytes(late.contact.id)
+    const buckets = late.events
+      .slice(joined)
+      .flatMap((event) => (event.type === 'discovery.started' ? [event.target] : []))
+      .map((target) => bucketIndex(own, NodeId.toBytes(target)))
+    const nearest = Math.min(...nodes.map((node) => bucketIndex(own, NodeId.toBytes(node.contact.id))))
+    expect(buckets).to.include.members(Array.from({ length: BUCKETS - nearest }, (_, i) => nearest + i))
+  })
 
   it('forgets nobody when it is itself cut off', async () => {
     const nodes = await world.network(6)
@@ -230,6 +238,9 @@ describe('kademlia router', () => {
     const pending = nodes[1]!.router.find(missing, { signal: controller.signal })
     controller.abort()
     expect(await failure(pending)).to.have.property('code', 'ERR_ABORTED')
+    const whole = new AbortController()
+    await world.clock.until(lastValueFrom(nodes[1]!.router.find$(missing, { signal: whole.signal })))
+    expect(getEventListeners(whole.signal, 'abort')).to.deep.equal([])
     const late = nodes[1]!.router.join([nodes[0]!.contact], { signal: controller.signal })
     expect(await failure(late)).to.have.property('code', 'ERR_ABORTED')
   })
