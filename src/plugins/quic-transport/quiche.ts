@@ -11,8 +11,8 @@ export type NativeConnection = Omit<Connection, 'pathEventNext'> & {
 }
 
 /** The sides of a stream, as `streamShutdown` wants them. */
-export const READ_SIDE: Shutdown = 0
-export const WRITE_SIDE: Shutdown = 1
+export const READ_SIDE = 0 as Shutdown.Read
+export const WRITE_SIDE = 1 as Shutdown.Write
 
 const PREBUILT = 'linux-x64 (glibc), darwin-x64, darwin-arm64 and win32-x64'
 

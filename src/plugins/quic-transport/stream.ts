@@ -79,7 +79,8 @@ export class QuicStream implements Stream {
       received = connection.native.streamRecv(this.id, readBuffer)
     } catch (error) {
       this.#readEnd = this.#errorOf(error)
-      this.#checkOver()
+      // quiche keeps a reset stream, and its place within the limit, for as long as its reset can still be read.
+      this.#shutdown(READ_SIDE, CloseCode.OK)
       throw this.#readEnd
     }
     if (received === null || (received[0] === 0 && !received[1])) {
@@ -234,7 +235,7 @@ export class QuicStream implements Stream {
     return joined
   }
 
-  #shutdown(side: typeof READ_SIDE, code: number): void {
+  #shutdown(side: typeof READ_SIDE | typeof WRITE_SIDE, code: number): void {
     const wireCode = Number.isSafeInteger(code) && code >= 0 ? code : CloseCode.INTERNAL
     try {
       this.connection.native.streamShutdown(this.id, side, wireCode)
