@@ -1,1 +1,3 @@
+export * from './conformance/index.js'
+export { seededRandom } from './seeded-random.js'
 export { VirtualClock } from './virtual-clock.js'

@@ -5,6 +5,7 @@ import {
   type Clock,
   type ClockTimer,
   type Datagrams,
+  type DatagramSocket,
   type SelfContact
 } from '../../kernel/index.js'
 import { Address, Contact, MAX_CONTACT_ADDRESSES, type NodeId } from '../../model/index.js'
@@ -34,6 +35,8 @@ export class LiveSelfContact implements SelfContact {
   readonly #announced: Announcement[] = []
   readonly #contacts: BehaviorSubject<Contact>
   #timer: ClockTimer | undefined
+  /** The socket's addresses of which the present contact was made; so that one look tells whether it still holds. */
+  #seen: readonly Address[] | undefined
 
   /** Throws `ERR_STATE` if there is no address at all. */
   constructor(settings: SelfContactSettings) {
@@ -61,12 +64,12 @@ export class LiveSelfContact implements SelfContact {
     // An entry of its own: the same address may be announced by two, and holds until both take it back.
     const announcement = { address: announceable(address) }
     this.#announced.unshift(announcement)
-    this.#refresh()
+    this.#renew()
     return () => {
       const at = this.#announced.indexOf(announcement)
       if (at < 0) return
       this.#announced.splice(at, 1)
-      this.#refresh()
+      this.#renew()
     }
   }
 
@@ -76,7 +79,12 @@ export class LiveSelfContact implements SelfContact {
     this.#contacts.complete()
   }
 
+  /** Cheap as long as the socket gives the same addresses: everyone who tells others about this node comes by here. */
   #refresh(): void {
+    if (this.#settings.datagrams.addresses !== this.#seen) this.#renew()
+  }
+
+  #renew(): void {
     // Without any address for the moment, the last contact is still the best.
     const contact = this.#compute() ?? this.#contacts.value
     if (contact.toString() !== this.#contacts.value.toString()) this.#contacts.next(contact)
@@ -85,7 +93,8 @@ export class LiveSelfContact implements SelfContact {
   #compute(): Contact | undefined {
     const { nodeId, announce, datagrams } = this.#settings
     const announced = [...this.#announced.map(({ address }) => address), ...announce]
-    const addresses = unique([...announced, ...ownAddresses(datagrams, announced.length > 0)])
+    this.#seen = datagrams.addresses
+    const addresses = unique([...announced, ...ownAddresses(datagrams.primary, this.#seen, announced.length > 0)])
     return addresses.length === 0 ? undefined : Contact.of(nodeId, addresses.slice(0, MAX_CONTACT_ADDRESSES))
   }
 
@@ -115,8 +124,8 @@ export function announceable({ host, port }: Address): Address {
 }
 
 /** The socket's addresses. Loopback helps no other machine: it counts only if it is all there is, or was chosen. */
-function ownAddresses({ primary, addresses }: Pick<Datagrams, 'primary' | 'addresses'>, haveBetter: boolean) {
-  if (Address.scope(primary.local) !== 'unspecified') return addresses
+function ownAddresses({ local }: DatagramSocket, addresses: readonly Address[], haveBetter: boolean) {
+  if (Address.scope(local) !== 'unspecified') return addresses
   const reachable = addresses.filter((address) => Address.scope(address) !== 'loopback')
   return haveBetter || reachable.length > 0 ? reachable : addresses
 }

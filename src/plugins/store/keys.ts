@@ -10,7 +10,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u
  * A key's UTF-8 bytes as one character each, so that JavaScript's own order of strings, by UTF-16 units, is the order
  * of bytes.
  */
-export function encodeText(text: string): string {
+function encodeText(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
 }
 
@@ -21,6 +21,12 @@ export function decodeText(bytes: string): string {
 /** A key as its bytes; throws `ERR_INVALID_INPUT`. */
 export function encodeKey(key: string): string {
   return encodeChecked(key, 'key')
+}
+
+/** An end of a range as its bytes: any text, since it only has a place among keys; throws `ERR_INVALID_INPUT`. */
+export function encodeBound(bound: unknown): string {
+  if (typeof bound !== 'string') throw new InvalidInputError('an end of a range of keys is a string')
+  return encodeText(bound)
 }
 
 /** A namespace's name as its bytes; throws `ERR_INVALID_INPUT`. */

@@ -1,5 +1,5 @@
 import { InvalidInputError, PeerloomError, type Store, type StoreChange, type StoreRange } from '../../kernel/index.js'
-import { decodeText, encodeKey, encodeName, encodeText } from './keys.js'
+import { decodeText, encodeBound, encodeKey, encodeName } from './keys.js'
 
 /** What an entry is taken to cost beside its bytes, so that many small ones are bounded as well. */
 const ENTRY_OVERHEAD_BYTES = 100
@@ -90,9 +90,9 @@ class MemoryStore implements Store {
       throw new InvalidInputError(`not a limit of entries: ${String(limit)} (expected an integer from 0)`)
     }
     const keys = this.memory.keys(this.path)
-    const end = to === undefined ? keys.length : lowerBound(keys, encodeText(to))
+    const end = to === undefined ? keys.length : lowerBound(keys, encodeBound(to))
     let left = limit
-    for (let i = from === undefined ? 0 : lowerBound(keys, encodeText(from)); i < end && left > 0; i++) {
+    for (let i = from === undefined ? 0 : lowerBound(keys, encodeBound(from)); i < end && left > 0; i++) {
       const key = keys[i] as string
       const value = this.memory.get(this.path, key)
       // Deleted since the walk began.

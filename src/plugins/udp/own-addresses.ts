@@ -42,7 +42,9 @@ export class OwnAddresses {
     const now = this.clock.monotonic()
     if (now - this.#asked >= MAX_AGE_MS) {
       this.#asked = now
-      this.#addresses = Object.freeze(addressesOf(this.socket, this.#interfaces()))
+      const addresses = addressesOf(this.socket, this.#interfaces())
+      // The same array as long as nothing has changed, so that a reader can tell at a glance.
+      if (!sameAddresses(addresses, this.#addresses)) this.#addresses = Object.freeze(addresses)
     }
     return this.#addresses
   }
@@ -55,4 +57,8 @@ export class OwnAddresses {
       return {}
     }
   }
+}
+
+function sameAddresses(a: readonly Address[], b: readonly Address[]): boolean {
+  return a.length === b.length && a.every((address, i) => Address.equals(address, b[i] as Address))
 }

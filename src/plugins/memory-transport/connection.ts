@@ -1,0 +1,349 @@
+import {
+  abortReason,
+  CloseCode,
+  ConnectionClosedError,
+  type Clock,
+  type ClockTimer,
+  type CloseInfo,
+  type Connection,
+  type ConnectionStats,
+  type Logger,
+  type Stream
+} from '../../kernel/index.js'
+import type { Address, NodeId } from '../../model/index.js'
+import {
+  DATA_PACKET_OVERHEAD,
+  decodeFrames,
+  encodeFrame,
+  encodePacket,
+  SIGNATURE_BYTES,
+  STREAM_FRAME_OVERHEAD,
+  type Frame,
+  type Packet
+} from './codec.js'
+import { ReceiveWindow, SendWindow, type Outgoing } from './reliability.js'
+import { StreamTable } from './stream-table.js'
+import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
+
+/** No control frame is longer: a proof, with its type. */
+const MAX_CONTROL_FRAME_BYTES = 1 + SIGNATURE_BYTES
+
+/** What is settled about a connection before it carries anything. */
+export interface ConnectionSetup {
+  readonly id: string
+  readonly peer: NodeId
+  readonly direction: 'inbound' | 'outbound'
+  readonly transport: string
+  readonly protocol: string
+  readonly remote: Address
+  /** The peer's connection id. */
+  readonly remoteConnectionId: string
+  readonly maxDatagramBytes: number
+  /** Streams of the peer's that may be open at once. */
+  readonly maxStreams: number
+  /** Streams that the peer lets this side open at first. */
+  readonly peerMaxStreams: number
+  readonly idleTimeoutMs: number
+  readonly keepAliveMs: number
+  /** Until when an inbound connection must be proved, in milliseconds from now. */
+  readonly handshakeTimeoutMs: number
+}
+
+/** What a connection needs of the endpoint that made it. */
+export interface ConnectionHost {
+  readonly clock: Clock
+  readonly log: Logger
+  send(packet: Packet & { to: string }, bytes: Uint8Array): void
+  /** The dialler's signature has come. False refuses the dialler. */
+  checkProof(signature: Uint8Array): boolean
+  /** Both sides are proved; called on the accepting side only. */
+  accepted(): void
+  /** The connection has ended. */
+  ended(): void
+}
+
+/** One connection: packets in order on one side, streams on the other. */
+export class MemoryConnection implements Connection, StreamHost {
+  readonly id: string
+  readonly peer: NodeId
+  readonly direction: 'inbound' | 'outbound'
+  readonly transport: string
+  readonly protocol: string
+  readonly remote: Address
+  readonly closed: Promise<CloseInfo>
+  readonly connection = this
+  openedAt: number
+
+  readonly #out = new SendWindow()
+  readonly #in = new ReceiveWindow()
+  readonly #frames: Frame[] = []
+  readonly #streams: StreamTable
+  readonly #senders = new Set<MemoryStream>()
+  #proved: boolean
+  #ackOwed = false
+  #flushQueued = false
+  #timer: { due: number; background: boolean; timer: ClockTimer } | undefined
+  readonly #beganAt: number
+  #heardAt: number
+  #sentBytes = 0
+  #receivedBytes = 0
+  #closeInfo: CloseInfo | undefined
+  #resolveClosed!: (info: CloseInfo) => void
+
+  constructor(
+    private readonly setup: ConnectionSetup,
+    private readonly host: ConnectionHost
+  ) {
+    this.id = setup.id
+    this.peer = setup.peer
+    this.direction = setup.direction
+    this.transport = setup.transport
+    this.protocol = setup.protocol
+    this.remote = setup.remote
+    this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
+    this.#proved = setup.direction === 'outbound'
+    this.#streams = new StreamTable(this, { ...setup, dialler: setup.direction === 'outbound' })
+    this.openedAt = this.#beganAt = this.#heardAt = host.clock.monotonic()
+    this.#arm()
+  }
+
+  get closeInfo(): CloseInfo | undefined {
+    return this.#closeInfo
+  }
+
+  /** True when both sides have proved who they are. */
+  get proved(): boolean {
+    return this.#proved
+  }
+
+  stats(): ConnectionStats {
+    return {
+      rttMs: this.#out.rttMs,
+      sentBytes: this.#sentBytes,
+      receivedBytes: this.#receivedBytes,
+      lostPackets: this.#out.lost,
+      streams: this.#streams.size
+    }
+  }
+
+  get onStream(): ((stream: Stream) => void) | undefined {
+    return this.#streams.onStream
+  }
+
+  set onStream(handler) {
+    this.#streams.onStream = handler
+  }
+
+  tryOpen(): Stream | undefined {
+    if (this.#closeInfo !== undefined) throw new ConnectionClosedError(this.#closeInfo)
+    return this.#streams.tryOpen()
+  }
+
+  // An error must reject, not be thrown.
+  async open({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Stream> {
+    if (signal?.aborted === true) throw abortReason(signal)
+    return this.tryOpen() ?? this.#streams.wait(signal)
+  }
+
+  close(code: number = CloseCode.OK, reason = ''): void {
+    if (this.#closeInfo !== undefined) return
+    const packet = { kind: 'close', to: this.setup.remoteConnectionId, code: wireCode(code), reason } as const
+    this.#transmit(packet)
+    this.#finish({ code: packet.code, reason, by: 'us', transport: false })
+  }
+
+  /** Takes a packet of the peer's. */
+  receive(packet: Extract<Packet, { kind: 'data' | 'close' }>, bytes: number): void {
+    if (this.#closeInfo !== undefined) return
+    this.#receivedBytes += bytes
+    this.#heardAt = this.host.clock.monotonic()
+    if (packet.kind === 'close') {
+      this.#finish({ code: packet.code, reason: packet.reason, by: 'peer', transport: false })
+      return
+    }
+    const again = this.#out.ack(packet.ack, packet.number === 0, this.#heardAt)
+    if (again === false) {
+      this.close(CloseCode.PROTOCOL, 'an ack for what was never sent')
+      return
+    }
+    if (again !== undefined) this.#sendData(again)
+    if (packet.number > 0) {
+      this.#ackOwed = true
+      for (const payload of this.#in.accept(packet.number, packet.frames)) this.#receiveFrames(payload)
+    }
+    this.#queueFlush()
+  }
+
+  #receiveFrames(payload: Uint8Array): void {
+    const frames = decodeFrames(payload)
+    if (frames === undefined) this.close(CloseCode.PROTOCOL, 'malformed frames')
+    for (const frame of frames ?? []) {
+      if (this.closeInfo !== undefined) return
+      if (!this.#proved && frame.type !== 'proof') this.close(CloseCode.BAD_PEER, 'the dialler did not prove itself')
+      else if (!this.#receiveFrame(frame)) this.close(CloseCode.PROTOCOL, `a ${frame.type} frame that may not be sent`)
+    }
+  }
+
+  /** False if the frame breaks the protocol. */
+  #receiveFrame(frame: Frame): boolean {
+    switch (frame.type) {
+      case 'proof':
+        return this.#receiveProof(frame.signature)
+      case 'ping':
+        return true
+      case 'streams':
+        this.#streams.allow(frame.limit)
+        return true
+      default:
+        return this.#streams.receive(frame)
+    }
+  }
+
+  #receiveProof(signature: Uint8Array): boolean {
+    if (this.#proved) return false
+    if (this.host.checkProof(signature)) {
+      this.#proved = true
+      this.openedAt = this.host.clock.monotonic()
+      this.host.accepted()
+    } else this.close(CloseCode.BAD_PEER, 'the proof of the node id is wrong')
+    return true
+  }
+
+  // What streams need.
+
+  wantsToSend(stream: MemoryStream): void {
+    this.#senders.add(stream)
+    this.#queueFlush()
+  }
+
+  sendFrame(frame: Frame): void {
+    this.#frames.push(frame)
+    this.#queueFlush()
+  }
+
+  retire(stream: MemoryStream): void {
+    this.#streams.retire(stream)
+  }
+
+  call(callback: (() => void) | undefined): void {
+    try {
+      callback?.()
+    } catch (error) {
+      this.host.log.error(`connection ${this.id}: a callback threw`, error)
+    }
+  }
+
+  // Sending.
+
+  #queueFlush(): void {
+    if (this.#flushQueued || this.#closeInfo !== undefined) return
+    this.#flushQueued = true
+    queueMicrotask(() => {
+      this.#flushQueued = false
+      if (this.#closeInfo === undefined) this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const now = this.host.clock.monotonic()
+    const drained = new Set<MemoryStream>()
+    while (this.#out.hasRoom) {
+      const payload = this.#nextPayload(drained)
+      if (payload === undefined) break
+      this.#sendData(this.#out.add(payload, now))
+    }
+    if (this.#ackOwed) this.#sendData({ number: 0, payload: new Uint8Array(0) })
+    this.#arm()
+    for (const stream of drained) stream.taken()
+  }
+
+  /** As many frames as fit into one packet, control frames first, then one piece of each stream in turn. */
+  #nextPayload(drained: Set<MemoryStream>): Uint8Array | undefined {
+    const parts: Uint8Array[] = []
+    let room = this.setup.maxDatagramBytes - DATA_PACKET_OVERHEAD
+    const put = (frame: Frame): void => {
+      const bytes = encodeFrame(frame)
+      room -= bytes.length
+      parts.push(bytes)
+    }
+    while (room > MAX_CONTROL_FRAME_BYTES) {
+      const frame = this.#frames.shift()
+      if (frame === undefined) break
+      put(frame)
+    }
+    for (const stream of this.#senders) {
+      if (room <= STREAM_FRAME_OVERHEAD) break
+      this.#senders.delete(stream)
+      if (!stream.hasOutput()) continue
+      put({ type: 'stream', stream: stream.id, ...stream.take(room - STREAM_FRAME_OVERHEAD) })
+      drained.add(stream)
+      if (stream.hasOutput()) this.#senders.add(stream)
+    }
+    return parts.length === 0 ? undefined : Buffer.concat(parts)
+  }
+
+  #sendData({ number, payload }: Outgoing): void {
+    this.#ackOwed = false
+    this.#transmit({ kind: 'data', to: this.setup.remoteConnectionId, ack: this.#in.next, number, frames: payload })
+  }
+
+  #transmit(packet: Packet & { to: string }): void {
+    const bytes = encodePacket(packet)
+    this.#sentBytes += bytes.length
+    this.host.send(packet, bytes)
+  }
+
+  // Time.
+
+  /**
+   * Sets the one timer for whatever comes next. A timer that is early anyway is left alone. Virtual time need not go on
+   * for a connection on which nothing is under way, hence `background`.
+   */
+  #arm(): void {
+    const { idleTimeoutMs, keepAliveMs, handshakeTimeoutMs } = this.setup
+    const idle = this.#proved ? this.#heardAt + idleTimeoutMs : this.#beganAt + handshakeTimeoutMs
+    const keepAlive = this.#proved && this.#out.isEmpty ? this.#heardAt + keepAliveMs : Infinity
+    const due = Math.min(idle, keepAlive, this.#out.deadline ?? Infinity)
+    const background = this.#out.isEmpty
+    if (this.#timer !== undefined && this.#timer.due <= due && this.#timer.background === background) return
+    this.#timer?.timer.clear()
+    const delay = due - this.host.clock.monotonic()
+    const timer = this.host.clock.setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#onTimer()
+      },
+      delay,
+      { background }
+    )
+    this.#timer = { due, background, timer }
+  }
+
+  #onTimer(): void {
+    const now = this.host.clock.monotonic()
+    const { idleTimeoutMs, keepAliveMs, handshakeTimeoutMs } = this.setup
+    if (!this.#proved && now >= this.#beganAt + handshakeTimeoutMs) {
+      this.close(CloseCode.TIMEOUT, 'the handshake took too long')
+      return
+    }
+    if (this.#proved && now >= this.#heardAt + idleTimeoutMs) {
+      this.#finish({ code: CloseCode.IDLE, reason: 'the peer is silent', by: 'timeout', transport: false })
+      return
+    }
+    const again = this.#out.expire(now)
+    if (again !== undefined) this.#sendData(again)
+    if (this.#proved && this.#out.isEmpty && now >= this.#heardAt + keepAliveMs) this.sendFrame({ type: 'ping' })
+    else this.#arm()
+  }
+
+  #finish(info: CloseInfo): void {
+    this.#closeInfo = info
+    this.#timer?.timer.clear()
+    this.#timer = undefined
+    this.host.ended()
+    this.#resolveClosed(info)
+    this.#streams.fail(new ConnectionClosedError(info))
+    this.#senders.clear()
+    this.#frames.length = 0
+  }
+}

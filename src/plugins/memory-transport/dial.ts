@@ -1,0 +1,70 @@
+import { abortReason, PeerloomError, type Clock, type ClockTimer } from '../../kernel/index.js'
+import type { Address, NodeId } from '../../model/index.js'
+import type { MemoryConnection } from './connection.js'
+
+/** The first hello is repeated after this time, further ones after twice the time before. */
+const HELLO_RETRY_MS = 500
+
+export interface DialRequest {
+  readonly peer: NodeId
+  readonly address: Address
+  readonly connectionId: string
+  readonly nonce: Uint8Array
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** A hello that waits for its answer. It ends in a connection or an error, once, and leaves nothing behind. */
+export class Dial {
+  readonly result: Promise<MemoryConnection>
+  readonly #onAbort = (): void => {
+    this.fail(abortReason(this.request.signal as AbortSignal))
+  }
+  #timer: ClockTimer | undefined
+  #settled = false
+  #resolve!: (connection: MemoryConnection) => void
+  #reject!: (error: PeerloomError) => void
+
+  constructor(
+    readonly request: DialRequest,
+    private readonly clock: Clock,
+    private readonly sendHello: () => void,
+    private readonly onEnd: () => void
+  ) {
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    request.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#try(clock.monotonic() + request.timeoutMs, HELLO_RETRY_MS)
+  }
+
+  succeed(connection: MemoryConnection): void {
+    if (this.#end()) this.#resolve(connection)
+  }
+
+  fail(error: PeerloomError): void {
+    if (this.#end()) this.#reject(error)
+  }
+
+  #try(deadline: number, retryMs: number): void {
+    this.sendHello()
+    const left = deadline - this.clock.monotonic()
+    this.#timer = this.clock.setTimeout(
+      () => {
+        if (this.clock.monotonic() < deadline) this.#try(deadline, retryMs * 2)
+        else this.fail(new PeerloomError('ERR_DIAL', 'nothing answers'))
+      },
+      Math.min(left, retryMs)
+    )
+  }
+
+  #end(): boolean {
+    if (this.#settled) return false
+    this.#settled = true
+    this.#timer?.clear()
+    this.request.signal?.removeEventListener('abort', this.#onAbort)
+    this.onEnd()
+    return true
+  }
+}

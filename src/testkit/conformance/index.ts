@@ -1,0 +1,8 @@
+export { datagramsConformance, type DatagramsConformanceOptions, type DatagramsPair } from './datagrams.js'
+export type { TestRunner } from './runner.js'
+export {
+  transportConformance,
+  type TransportConformanceOptions,
+  type TransportEnd,
+  type TransportPair
+} from './transport.js'
