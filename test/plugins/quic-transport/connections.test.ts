@@ -49,7 +49,7 @@ async function makeCertificate(kind: 'Ed25519' | 'ECDSA'): Promise<Certificate> 
   const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     { name: 'CN=test', keys, signingAlgorithm: algorithm },
-    webcrypto as never
+    webcrypto
   )
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
   return {
