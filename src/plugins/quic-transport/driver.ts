@@ -157,6 +157,14 @@ export class Driver {
     this.#end({ code: wireCode, reason, by: 'us', transport: false })
   }
 
+  /** Says what quiche has to say about a first packet that it refused, such as that no protocol is in common, and forgets it. */
+  dismiss(): void {
+    this.#attempt(() => {
+      this.#flush()
+    })
+    this.abandon()
+  }
+
   /** Forgets everything at once; nothing is said to the peer. */
   abandon(reason = 'abandoned'): void {
     this.#end({ code: CloseCode.INTERNAL, reason, by: 'us', transport: false })

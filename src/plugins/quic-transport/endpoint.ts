@@ -202,9 +202,9 @@ export class Endpoint implements Transport, DriverHost {
     })
     driver.addCid(chosenByClient)
     if (driver.receive(data, from)) return
-    // Not even the first packet was sound: nothing is answered, and nothing kept.
+    // Not even the first packet was good: nothing is kept.
     this.#dispatch.drop('refused')
-    driver.abandon()
+    driver.dismiss()
   }
 
   /** Begins a session; throws what the native library throws, and leaves nothing then. */

@@ -1,18 +1,19 @@
 import type { Quiche } from '@matrixai/quic/native/quiche.js'
-import type { Connection, PathEvent, Shutdown } from '@matrixai/quic/native/types.js'
+import type { Connection, PathEvent } from '@matrixai/quic/native/types.js'
 import { messageOf, PeerloomError } from '../../kernel/index.js'
 
 export type { Quiche } from '@matrixai/quic/native/quiche.js'
 export type { Config as NativeConfig, ConnectionError as NativeError } from '@matrixai/quic/native/types.js'
 
 /** A connection of the library, with what its own types leave out. */
-export type NativeConnection = Omit<Connection, 'pathEventNext'> & {
+export type NativeConnection = Omit<Connection, 'pathEventNext' | 'streamShutdown'> & {
+  streamShutdown(streamId: number, side: typeof READ_SIDE | typeof WRITE_SIDE, code: number): void | null
   pathEventNext(): PathEvent | { type: 'FailedValidation' } | null
 }
 
 /** The sides of a stream, as `streamShutdown` wants them. */
-export const READ_SIDE: Shutdown = 0
-export const WRITE_SIDE: Shutdown = 1
+export const READ_SIDE = 0
+export const WRITE_SIDE = 1
 
 const PREBUILT = 'linux-x64 (glibc), darwin-x64, darwin-arm64 and win32-x64'
 

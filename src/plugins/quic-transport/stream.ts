@@ -74,12 +74,15 @@ export class QuicStream implements Stream {
     if (this.#readEnd !== undefined) throw this.#readEnd
     const { connection } = this
     if (connection.failure !== undefined && !connection.readable) throw connection.failure
+    // quiche forgets a stopped stream once its end is read, and with it the code of the stop.
+    if (this.#writeEnd === undefined) this.#noticeStop()
     let received: [number, boolean] | null
     try {
       received = connection.native.streamRecv(this.id, readBuffer)
     } catch (error) {
       this.#readEnd = this.#errorOf(error)
-      this.#checkOver()
+      // quiche keeps a reset stream, and its place within the limit, for as long as its reset can still be read.
+      this.#shutdown(READ_SIDE, CloseCode.OK)
       throw this.#readEnd
     }
     if (received === null || (received[0] === 0 && !received[1])) {
@@ -154,7 +157,8 @@ export class QuicStream implements Stream {
         this.#failWriting(this.#errorOf(error))
         return true
       }
-      if (sent === null || (sent === 0 && piece.length > 0)) return took
+      if (sent === null || (sent === 0 && piece.length > 0))
+        return (this.#readEnd !== undefined && this.#noticeStop()) || took
       took = true
       left -= Math.max(sent, 1)
       this.#buffered -= sent
@@ -234,7 +238,7 @@ export class QuicStream implements Stream {
     return joined
   }
 
-  #shutdown(side: typeof READ_SIDE, code: number): void {
+  #shutdown(side: typeof READ_SIDE | typeof WRITE_SIDE, code: number): void {
     const wireCode = Number.isSafeInteger(code) && code >= 0 ? code : CloseCode.INTERNAL
     try {
       this.connection.native.streamShutdown(this.id, side, wireCode)
@@ -243,6 +247,17 @@ export class QuicStream implements Stream {
     }
     this.connection.schedule()
     this.#checkOver()
+  }
+
+  /** Finds out whether the peer has stopped our side: sending to a stream that quiche has forgotten only says "later". */
+  #noticeStop(): boolean {
+    try {
+      this.connection.native.streamCapacity(this.id)
+      return false
+    } catch (error) {
+      this.#failWriting(this.#errorOf(error))
+      return true
+    }
   }
 
   #failWriting(error: PeerloomError): void {
@@ -259,8 +274,11 @@ export class QuicStream implements Stream {
   /** The binding says what a peer did with a stream in the text of its errors, and nowhere else. */
   #errorOf(error: unknown): PeerloomError {
     const { failure } = this.connection
-    const [, code] = /^Stream(?:Reset|Stopped)\((\d+)\)$/.exec(error instanceof Error ? error.message : '') ?? []
+    const message = error instanceof Error ? error.message : ''
+    const [, code] = /^Stream(?:Reset|Stopped)\((\d+)\)$/.exec(message) ?? []
     if (code !== undefined) return new StreamResetError(Number(code))
+    // Stopped, answered and forgotten before anyone asked.
+    if (message.startsWith('InvalidStreamState')) return new StreamResetError(CloseCode.CANCELLED)
     return failure ?? this.connection.broken(error)
   }
 }

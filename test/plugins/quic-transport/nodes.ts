@@ -1,6 +1,7 @@
 import { createKernel, Datagrams, Identity, Transport, type Connection } from '#src/kernel/index.js'
 import type { Plugin } from '#src/kernel/index.js'
-import { Address, type NodeId } from '#src/model/index.js'
+import type { Address } from '#src/model/index.js'
+import { type NodeId } from '#src/model/index.js'
 import { identity } from '#src/plugins/identity/index.js'
 import { quicTransport } from '#src/plugins/quic-transport/index.js'
 import { udp } from '#src/plugins/udp/index.js'

@@ -48,6 +48,24 @@ async function failure(work: () => unknown): Promise<PeerloomError> {
   throw new Error('it did not fail')
 }
 
+/** Reads until there is an end of whatever kind. */
+function drain(stream: Stream): void {
+  void readAll(stream).catch(() => undefined)
+}
+
+/** Writes until it fails. */
+function pour(stream: Stream): void {
+  const pump = (): void => {
+    try {
+      stream.write(text('more'))
+      setImmediate(pump)
+    } catch {
+      // The other side has stopped it.
+    }
+  }
+  pump()
+}
+
 const text = (content: string): Uint8Array => Buffer.from(content)
 
 describe('streams over QUIC', () => {
@@ -166,7 +184,9 @@ describe('streams over QUIC', () => {
     expect(Buffer.from((await readChunk(incoming))!).toString()).to.equal('x')
     const reading = failure(() => readChunk(incoming))
     stream.reset(77)
-    expect(await reading).to.be.instanceOf(StreamResetError).with.property('streamCode', 77)
+    expect(await reading)
+      .to.be.instanceOf(StreamResetError)
+      .with.property('streamCode', 77)
 
     stream.stop(55)
     const writing = await failure(async () => {
@@ -179,20 +199,91 @@ describe('streams over QUIC', () => {
     expect(stream.closed && incoming.closed).to.equal(true)
   })
 
-  it('reset before the first byte is seen too, and gives its place back', async () => {
-    await using pair = await connectedPair({ quic: { maxStreams: 1 } })
-    pair.in.onStream = (stream) => {
-      void readAll(stream).catch((error: unknown) => {
-        expect(error).to.be.instanceOf(StreamResetError).with.property('streamCode', 9)
-        stream.end()
-      })
-    }
-    for (let i = 0; i < 5; i++) {
-      const stream = await pair.out.open()
-      stream.reset(9)
-      await readAll(stream)
-    }
+  it('reset before the first byte is seen too', async () => {
+    await using pair = await connectedPair()
+    const stream = await pair.out.open()
+    stream.reset(9)
+    const error = await failure(async () => readAll(await nextStream(pair.in)))
+    expect(error).to.be.instanceOf(StreamResetError).with.property('streamCode', 9)
   })
+
+  const ways: Record<string, { opener: (stream: Stream) => void; taker: (stream: Stream) => void }> = {
+    'the opener resets at once': {
+      opener: (stream) => {
+        stream.reset(1)
+      },
+      taker: (stream) => {
+        drain(stream)
+        stream.end()
+      }
+    },
+    'the opener resets after data': {
+      opener: (stream) => {
+        stream.write(text('x'))
+        setImmediate(() => {
+          stream.reset(1)
+        })
+      },
+      taker: (stream) => {
+        drain(stream)
+        stream.end(text('y'))
+      }
+    },
+    'the opener resets and stops': {
+      opener: (stream) => {
+        stream.write(text('x'))
+        setImmediate(() => {
+          stream.reset(1)
+          stream.stop(2)
+        })
+      },
+      taker: (stream) => {
+        drain(stream)
+        pour(stream)
+      }
+    },
+    'the taker stops and ends': {
+      opener: (stream) => {
+        pour(stream)
+      },
+      taker: (stream) => {
+        stream.stop(3)
+        stream.end(text('y'))
+      }
+    },
+    'the taker stops and resets': {
+      opener: (stream) => {
+        pour(stream)
+      },
+      taker: (stream) => {
+        stream.stop(3)
+        stream.reset(4)
+      }
+    },
+    'the taker stops what has ended': {
+      opener: (stream) => {
+        stream.end(text('x'))
+      },
+      taker: (stream) => {
+        stream.stop(3)
+        stream.end()
+      }
+    }
+  }
+  for (const [way, { opener, taker }] of Object.entries(ways)) {
+    it(`give their place back when ${way}`, async () => {
+      await using pair = await connectedPair({ quic: { maxStreams: 2 } })
+      pair.in.onStream = taker
+      const closed: Promise<void>[] = []
+      for (let i = 0; i < 10; i++) {
+        const stream = await pair.out.open()
+        closed.push(new Promise((resolve) => (stream.onClosed = resolve)))
+        opener(stream)
+        drain(stream)
+      }
+      await Promise.all(closed)
+    })
+  }
 
   it('send the end with the last bytes', async () => {
     await using pair = await connectedPair()
