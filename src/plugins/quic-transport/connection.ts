@@ -238,12 +238,13 @@ export class QuicConnection implements Connection, StreamOwner {
   #read(): void {
     const { native } = this
     if (!native.isReadable()) return
-    while (native.streamReadable(this.#nextOfPeer)) this.#arrived(this.#nextOfPeer)
+    // A handler may close the connection while it is given a stream.
+    while (this.#failure === undefined && native.streamReadable(this.#nextOfPeer)) this.#arrived(this.#nextOfPeer)
     if (this.#readers.size <= PROBED_READERS) {
       for (const stream of this.#readers) if (native.streamReadable(stream.id)) this.#tell(stream)
     }
     if (this.#failure !== undefined || !native.isReadable()) return
-    for (const id of [...native.readable()]) this.#arrived(id)
+    for (const id of [...native.readable()]) if (this.closeInfo === undefined) this.#arrived(id)
   }
 
   /** Something can be read from a stream. */

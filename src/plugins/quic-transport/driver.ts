@@ -110,10 +110,6 @@ export class Driver {
     this.#host.route(cid, this)
   }
 
-  removeCid(cid: Uint8Array): void {
-    if (this.#cids.delete(cidKey(cid))) this.#host.unroute(cid)
-  }
-
   /** Takes a datagram. False if the library refused it, which may also have ended the connection. */
   receive(data: Uint8Array, from: Address): boolean {
     if (this.#closing !== undefined) {
@@ -221,7 +217,7 @@ export class Driver {
   #supplyCids(): void {
     const { native } = this
     for (let retired = native.retiredScidNext(); retired !== null; retired = native.retiredScidNext()) {
-      this.removeCid(retired)
+      if (this.#cids.delete(cidKey(retired))) this.#host.unroute(retired)
     }
     while (native.activeSourceCids() < CIDS_IN_SUPPLY && native.sourceCidsLeft() > 0) {
       const random = randomBytes(CID_BYTES + 16)

@@ -19,7 +19,7 @@ import { Address, type NodeId } from '../../model/index.js'
 import { QuicConnection } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Driver, type DriverHost } from './driver.js'
-import type { QuicTransportOptions } from './options.js'
+import type { QuicTransportConfig } from './options.js'
 import { CID_BYTES, type LongHeader } from './packet.js'
 import type { NativeConfig, NativeConnection, Quiche } from './quiche.js'
 import { dialError, Session, type Phase } from './session.js'
@@ -36,7 +36,7 @@ export interface EndpointParts {
   readonly quiche: Quiche
   readonly datagrams: Datagrams
   readonly certificate: Certificate
-  readonly options: QuicTransportOptions
+  readonly options: QuicTransportConfig
   readonly clock: Clock
   readonly log: Logger
 }
@@ -186,21 +186,19 @@ export class Endpoint implements Transport, DriverHost {
       this.#dispatch.drop('limit')
       return
     }
-    // Until the client has our answer it goes on using the id that it chose for us.
-    const chosenByClient = dcid.slice()
     const { driver } = this.#begin({
       remote: from,
       expected: undefined,
       connect: (local, config) => this.#parts.quiche.Connection.accept(newCid(), null, local, from, config),
       succeeded: (connection) => {
-        driver.removeCid(chosenByClient)
         this.#offer(connection)
       },
       failed: (error) => {
         this.#parts.log.debug(`a handshake from ${Address.format(from)} failed`, error)
       }
     })
-    driver.addCid(chosenByClient)
+    // Until the client has our answer it uses the id that it chose for us; a copy that comes late is no new client.
+    driver.addCid(dcid.slice())
     if (driver.receive(data, from)) return
     // Not even the first packet was good: nothing is kept.
     this.#dispatch.drop('refused')

@@ -26,4 +26,7 @@ export const quicTransportOptions = z.strictObject({
   congestionControl: z.enum(['cubic', 'bbr', 'reno']).default('cubic').describe('The congestion controller.')
 })
 
-export type QuicTransportOptions = z.output<typeof quicTransportOptions>
+export type QuicTransportOptions = z.input<typeof quicTransportOptions>
+
+/** The options with their defaults. */
+export type QuicTransportConfig = z.output<typeof quicTransportOptions>

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { PeerloomError, type Certificate } from '../../kernel/index.js'
 import { NodeId } from '../../model/index.js'
-import type { QuicTransportOptions } from './options.js'
+import type { QuicTransportConfig } from './options.js'
 import type { NativeConfig, Quiche } from './quiche.js'
 
 /** Connection ids that either side may hold; each further path of a connection uses one up for ever. */
@@ -54,7 +54,7 @@ export function checkCertificate({ certificatePem, privateKeyPem }: Certificate,
 export function makeConfig(
   quiche: Quiche,
   { certificatePem, privateKeyPem }: Certificate,
-  options: QuicTransportOptions,
+  options: QuicTransportConfig,
   datagramBytes: number
 ): NativeConfig {
   const pem = (text: string): Uint8Array[] => [Buffer.from(text)]

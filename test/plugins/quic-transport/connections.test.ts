@@ -5,6 +5,7 @@ import * as x509 from '@peculiar/x509'
 import { expect } from 'chai'
 import {
   chunksOf,
+  type Clock,
   CloseCode,
   createKernel,
   Datagrams,
@@ -372,9 +373,31 @@ describe('connections over QUIC', () => {
     expect(a.transport.stats().dropped['limit']).to.be.above(0)
   })
 
-  it('end with SHUTDOWN when the plugin stops, and its process is free to exit', async () => {
-    const pair = await connectedPair()
+  it('end with SHUTDOWN when the plugin stops, which leaves no timer and no socket', async () => {
+    const timers = new Set<object>()
+    const clock: Clock = {
+      ...systemClock,
+      setTimeout(callback, ms, options) {
+        const fire = (): void => {
+          timers.delete(timer)
+          callback()
+        }
+        const inner = systemClock.setTimeout(fire, ms, options)
+        const timer = {
+          clear: () => {
+            timers.delete(timer)
+            inner.clear()
+          }
+        }
+        timers.add(timer)
+        return timer
+      }
+    }
+    const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'UDPWrap').length
+    const before = sockets()
+    const pair = await connectedPair({ clock })
     const dialling = failure(() => pair.a.transport.dial(stranger, Address.of('127.0.0.1', 9)))
+    expect(timers.size).to.be.above(0)
     await pair.a.stop()
     expect((await dialling).code).to.equal('ERR_ABORTED')
     expect(await pair.out.closed).to.include({ code: CloseCode.SHUTDOWN, by: 'us' })
@@ -382,6 +405,20 @@ describe('connections over QUIC', () => {
     expect(pair.a.transport.stats()).to.deep.include({ connections: 0, handshakes: 0 })
     expect((await failure(() => pair.a.transport.dial(pair.b.id, pair.b.address))).code).to.equal('ERR_ABORTED')
     await pair.b.stop()
+    expect(timers.size).to.equal(0)
+    await until(() => sockets() === before)
+  })
+
+  it('give no more streams to a handler that has closed its connection', async () => {
+    await using pair = await connectedPair()
+    let given = 0
+    for (let i = 0; i < 5; i++) (await pair.out.open()).end(Buffer.from('x'))
+    pair.in.onStream = (stream) => {
+      given++
+      stream.connection.close()
+    }
+    await pair.out.closed
+    expect(given).to.equal(1)
   })
 
   it('wait for a taker, unless they end before', async () => {

@@ -1,4 +1,12 @@
-import { createKernel, Datagrams, Identity, Transport, type Connection } from '#src/kernel/index.js'
+import {
+  systemClock,
+  type Clock,
+  createKernel,
+  Datagrams,
+  Identity,
+  Transport,
+  type Connection
+} from '#src/kernel/index.js'
 import type { Plugin } from '#src/kernel/index.js'
 import type { Address } from '#src/model/index.js'
 import { type NodeId } from '#src/model/index.js'
@@ -26,6 +34,7 @@ export interface NodeOptions {
   readonly host?: string
   readonly wrap?: Wrap
   readonly identity?: Plugin
+  readonly clock?: Clock
 }
 
 /** A node with the real plugins on a loopback socket. */
@@ -33,6 +42,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
   const sockets = udp.with({ host: options.host ?? '127.0.0.1' })
   const { wrap } = options
   const kernel = createKernel({
+    clock: options.clock ?? systemClock,
     plugins: [
       wrap === undefined ? sockets : wrapped(sockets, wrap),
       options.identity ?? identity,
