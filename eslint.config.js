@@ -16,8 +16,15 @@ export default defineConfig(
       // `void` stands for "provides nothing" in generic positions.
       '@typescript-eslint/no-invalid-void-type': 'off',
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
-      '@typescript-eslint/no-generated-empty-object-type': 'off'
+      '@typescript-eslint/no-generated-empty-object-type': 'off',
+      // A signature is kept whole where its parameters are what a reader came for.
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }]
     }
+  },
+  {
+    // The handlers keep the form in which they were written for @matrixai/rpc.
+    files: ['examples/calculator/handlers.ts'],
+    rules: { '@typescript-eslint/require-await': 'off' }
   },
   {
     files: ['test/**'],

@@ -298,7 +298,7 @@ export class Kernel implements AsyncDisposable {
   }
 
   /**
-   * Stops all plugins, dependents before what they depend on, each with a deadline. One that throws keeps no other
+   * Stops all plugins in the reverse of the order in which they began, each with a deadline. One that throws keeps no other
    * from stopping; then `ERR_STOP` is thrown with all that went wrong. Does nothing if not started; a start under way
    * is given up.
    */
@@ -337,10 +337,14 @@ export class Kernel implements AsyncDisposable {
   }
 
   /** Closes the scope of every plugin that was begun, in reverse. Returns what went wrong. */
-  async #stopAll({ graph, running, outcomes, application, views }: Session): Promise<unknown[]> {
+  async #stopAll({ running, outcomes, application, views }: Session): Promise<unknown[]> {
     const errors: unknown[] = [...(await application.close(APPLICATION_STOP_TIMEOUT_MS))]
     views.clear()
-    const finish = ({ plugin, provided }: Running, begun: number, failures: unknown[]): boolean => {
+    // A plugin begins when all that it needs has started, so the reverse of the beginnings is a valid order.
+    for (const { plugin, scope, provided } of [...running.values()].reverse()) {
+      const begun = this.#around.clock.monotonic()
+      const closing = scope.close(plugin.stopTimeout)
+      const failures = closing instanceof Promise ? await closing : closing
       const ms = this.#since(begun)
       const error = failures[0]
       provided.clear()
@@ -349,17 +353,7 @@ export class Kernel implements AsyncDisposable {
         outcomes.set(plugin, { plugin: plugin.name, outcome: 'stopped', ms, ...(error === undefined ? {} : { error }) })
       }
       this.#emit('plugin.stopped', { name: plugin.name, ms, ...(error === undefined ? {} : { error }) })
-      return true
     }
-    await walk([...graph.order].reverse(), graph.dependents, graph.dependencies, (plugin) => {
-      const entry = running.get(plugin)
-      if (entry === undefined) return true
-      const begun = this.#around.clock.monotonic()
-      const failures = entry.scope.close(plugin.stopTimeout)
-      return failures instanceof Promise
-        ? failures.then((list) => finish(entry, begun, list))
-        : finish(entry, begun, failures)
-    })
     running.clear()
     return errors
   }

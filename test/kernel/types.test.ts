@@ -30,7 +30,9 @@ export const car = definePlugin({
   start(dependencies, context) {
     assertType<Equal<typeof dependencies.engine, Engine>>()
     assertType<Equal<typeof dependencies.spare, Wheel | undefined>>()
-    assertType<Equal<typeof context.config, { doors: number }>>()
+    const { config } = context
+    assertType<Equal<typeof config, { doors: number }>>()
+    expect(config.doors).to.equal(4)
     // @ts-expect-error: not among its dependencies
     expect(dependencies.wheel).to.equal(undefined)
   }

@@ -28,6 +28,9 @@ export interface Service {
 
 /** The two calls of Kademlia, as asked by this node and as answered by it. */
 export class Protocol {
+  /** Nodes that are being asked, dialling included. */
+  readonly #asked = new Set<NodeId>()
+
   /** @param timeoutMs what one query may take, dialling included */
   constructor(
     private readonly deps: { readonly rpc: RpcRegistry; readonly pool: ConnectionPool; readonly clock: Clock },
@@ -66,24 +69,35 @@ export class Protocol {
     return this.#ask(contact, options, (node, call) => node.findNode({ target }, call))
   }
 
-  #ask(
+  /** Whether this node is asking another one, which will tell whether that one answers. */
+  asks(node: NodeId): boolean {
+    return this.#asked.has(node)
+  }
+
+  async #ask(
     target: Contact | Connection,
     { signal: outer, attempt }: FindOptions,
     call: (node: ReturnType<typeof this.client>, options: { signal: AbortSignal }) => Promise<unknown>
   ): Promise<{ connection: Connection; answer: unknown }> {
     const { pool, clock } = this.deps
-    return withDeadline(
-      clock,
-      this.timeoutMs,
-      async (signal) => {
-        const connection = 'addresses' in target ? await pool.dial(target, { signal, attempt }) : target
-        return { connection, answer: await call(this.client(connection), { signal }) }
-      },
-      {
-        signal: outer,
-        makeError: () => new DeadlineError(`no answer within ${String(this.timeoutMs)} ms`)
-      }
-    )
+    const node = 'addresses' in target ? target.id : target.peer
+    this.#asked.add(node)
+    try {
+      return await withDeadline(
+        clock,
+        this.timeoutMs,
+        async (signal) => {
+          const connection = 'addresses' in target ? await pool.dial(target, { signal, attempt }) : target
+          return { connection, answer: await call(this.client(connection), { signal }) }
+        },
+        {
+          signal: outer,
+          makeError: () => new DeadlineError(`no answer within ${String(this.timeoutMs)} ms`)
+        }
+      )
+    } finally {
+      this.#asked.delete(node)
+    }
   }
 
   private client(connection: Connection) {

@@ -76,6 +76,12 @@ export class KademliaRouter implements Router {
       const contact = table.get(peer)
       if (contact !== undefined) verifier.unanswered(contact, clock.monotonic())
     })
+    // Whoever is connected for another reason is worth knowing too.
+    context.defer(
+      pool.onConnection(({ peer }) => {
+        if (!protocol.asks(peer)) verifier.called(peer)
+      })
+    )
     this.#maintenance.schedule()
   }
 

@@ -1,0 +1,277 @@
+import type { Observable } from 'rxjs'
+import {
+  Connector,
+  ConnectionPool,
+  createKernel,
+  fromClass,
+  Identity,
+  KernelError,
+  Records,
+  Router,
+  RpcRegistry,
+  SelfContact,
+  systemRandom,
+  type Client,
+  type Clock,
+  type Connection,
+  type ConnectStep,
+  type Kernel,
+  type KernelEvent,
+  type KernelHealth,
+  type Logger,
+  type Manifest,
+  type PeerChange,
+  type Plugin,
+  type PluginClass,
+  type Random,
+  type RegisterOptions
+} from './kernel/index.js'
+import { Contact, NodeId, type Address } from './model/index.js'
+import { bootstrap } from './plugins/bootstrap/index.js'
+import { connectionPool } from './plugins/connection-pool/index.js'
+import { connector } from './plugins/connector/index.js'
+import { identity } from './plugins/identity/index.js'
+import { kademlia } from './plugins/kademlia/index.js'
+import { quicTransport } from './plugins/quic-transport/index.js'
+import { rpc } from './plugins/rpc/index.js'
+import { selfContact } from './plugins/self-contact/index.js'
+import { memoryStore } from './plugins/store/index.js'
+import { udp } from './plugins/udp/index.js'
+
+export interface NodeOptions {
+  /**
+   * Your plugins. One that provides a contract which a standard plugin provides, or has its name, takes its place:
+   * `memoryTransport` replaces QUIC, `kademlia.with({…})` configures the router.
+   */
+  readonly plugins?: readonly (Plugin | PluginClass)[]
+  /** Nodes by way of which this one joins the network. A seed that is down stops nothing; it is tried again. */
+  readonly seeds?: readonly (string | Contact)[]
+  /** Where the node's key is kept; made if it does not exist. Without it the key lives as long as the `Node`. */
+  readonly keyFile?: string
+  /** The host to listen on; all interfaces unless given. */
+  readonly host?: string
+  /** The UDP port to listen on; any free one unless given. */
+  readonly port?: number
+  /** Addresses `host:port` at which others reach this node, if it cannot know them itself. */
+  readonly announce?: readonly string[]
+  readonly log?: Logger
+  readonly clock?: Clock
+  readonly random?: Random
+  /** Gives the start up when aborted. */
+  readonly signal?: AbortSignal
+}
+
+export interface Cancellable {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Another node, reachable or not. Holding one costs nothing; connecting happens when it is first called. */
+export interface Peer {
+  readonly id: NodeId
+  /** The peer's methods as functions. They connect when called, and live as long as the node. */
+  rpc<const M extends Manifest>(manifest: M, options?: RegisterOptions): Client<M>
+  /** A live connection to the peer; rejects with a `ConnectError`. */
+  connect(options?: Cancellable): Promise<Connection>
+}
+
+/**
+ * A node of the network: what an application holds. Made by {@link createNode}.
+ *
+ * Every method throws or rejects with `ERR_STATE` while the node is stopped.
+ */
+export class Node implements AsyncDisposable {
+  /** The kernel underneath, for resolving other contracts. */
+  readonly kernel: Kernel
+
+  constructor(kernel: Kernel) {
+    this.kernel = kernel
+  }
+
+  get id(): NodeId {
+    return this.kernel.resolve(Identity).nodeId
+  }
+
+  /** This node's id and addresses; prints as the text that others take as a seed. */
+  get contact(): Contact {
+    return this.kernel.resolve(SelfContact).contact
+  }
+
+  get addresses(): readonly Address[] {
+    return this.contact.addresses
+  }
+
+  /** Peers as they connect and disconnect. */
+  get peers$(): Observable<PeerChange> {
+    return this.kernel.resolve(ConnectionPool).peers$
+  }
+
+  /** Everything that happens in this node, restarts included. Filter by `attempt` to follow one connection. */
+  get events(): Observable<KernelEvent> {
+    return this.kernel.events
+  }
+
+  /** Finds a node by its id, or uses the contact given, and connects. Rejects with a `ConnectError` that says why not. */
+  async connect(target: string | Contact, options?: Cancellable): Promise<Connection> {
+    return this.kernel.resolve(Connector).connect(targetOf(target), options)
+  }
+
+  /** The same, step by step: discovery, dialling, connected. Unsubscribing cancels. */
+  connect$(target: string | Contact, options?: Cancellable): Observable<ConnectStep> {
+    return this.kernel.resolve(Connector).connect$(targetOf(target), options)
+  }
+
+  /** A handle for another node, by its id or contact; throws `ERR_INVALID_INPUT` if it is malformed. */
+  peer(target: string | Contact): Peer {
+    return makePeer(this.kernel, targetOf(target))
+  }
+
+  /** Looks a node up without connecting to it; rejects with `ERR_NOT_FOUND`. */
+  async find(id: string, options?: Cancellable): Promise<Contact> {
+    return this.kernel.resolve(Router).find(NodeId.parse(id), options)
+  }
+
+  /** Stores a value in the network under its SHA-256. Needs a plugin that provides `Records`. */
+  async put(value: Uint8Array, options?: Cancellable): Promise<Uint8Array> {
+    return this.kernel.resolve(Records).put(value, options)
+  }
+
+  /** A value of the network. Needs a plugin that provides `Records`. */
+  async get(key: Uint8Array, options?: Cancellable): Promise<Uint8Array> {
+    return this.kernel.resolve(Records).get(key, options)
+  }
+
+  /** Says that this node provides what the key names. Needs a plugin that provides `Records`. */
+  async provide(key: Uint8Array, options?: Cancellable): Promise<() => void> {
+    return this.kernel.resolve(Records).provide(key, options)
+  }
+
+  /** Nodes that provide what the key names. Needs a plugin that provides `Records`. */
+  providers(key: Uint8Array, options?: Cancellable): Observable<Contact> {
+    return this.kernel.resolve(Records).providers$(key, options)
+  }
+
+  health(): Promise<KernelHealth> {
+    return this.kernel.health()
+  }
+
+  /** Starts the node again after `stop`; does nothing while it runs. */
+  start(options?: Cancellable): Promise<void> {
+    return this.kernel.start(options)
+  }
+
+  /** Stops everything in order. Idempotent; rejects with `ERR_STOP` if something went wrong on the way. */
+  stop(): Promise<void> {
+    return this.kernel.stop()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+function targetOf(target: string | Contact): NodeId | Contact {
+  if (target instanceof Contact) return target
+  return target.includes('@') ? Contact.parse(target) : NodeId.parse(target)
+}
+
+function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
+  const id = target instanceof Contact ? target.id : target
+  const connect = async (options?: Cancellable): Promise<Connection> =>
+    kernel.resolve(ConnectionPool).get(id) ?? kernel.resolve(Connector).connect(target, options)
+  return {
+    id,
+    connect,
+    rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options)
+  }
+}
+
+/** A client that outlives restarts: each call goes through the registry that is there then. */
+function lastingClient<const M extends Manifest>(
+  kernel: Kernel,
+  connect: (options: Cancellable) => Promise<Connection>,
+  manifest: M,
+  options?: RegisterOptions
+): Client<M> {
+  let made: { registry: RpcRegistry; client: Record<string, (...args: unknown[]) => unknown> } | undefined
+  const present = (): Record<string, (...args: unknown[]) => unknown> => {
+    const registry = kernel.resolve(RpcRegistry)
+    if (made?.registry !== registry) made = { registry, client: registry.client(connect, manifest, options) as never }
+    return made.client
+  }
+  const lasting = Object.entries(manifest).map(([name, method]): [string, unknown] => {
+    const call = (...args: unknown[]): unknown => present()[name]?.(...args)
+    // A call that gives a promise rejects; one that gives an iterator can only throw.
+    return [
+      name,
+      STREAMING.has('kind' in method ? method.kind : method.type)
+        ? call
+        : (...args: unknown[]) => Promise.resolve().then(() => call(...args))
+    ]
+  })
+  return Object.fromEntries(lasting) as Client<M>
+}
+
+/** Kinds of methods and types of callers whose calls give an iterator. */
+const STREAMING = new Set(['server', 'duplex', 'SERVER', 'DUPLEX'])
+
+/** The plugins of an ordinary node, configured by its options. */
+function standardPlugins(options: NodeOptions): Plugin[] {
+  const { keyFile, host, port, announce, seeds = [] } = options
+  return [
+    // A key that is kept nowhere still outlives a restart of the node.
+    identity.with(keyFile === undefined ? { seed: Uint8Array.from(systemRandom.bytes(32)) } : { keyFile }),
+    memoryStore,
+    udp.with({ ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) }),
+    quicTransport,
+    connectionPool,
+    rpc,
+    selfContact.with({ announce: [...(announce ?? [])] }),
+    kademlia,
+    connector,
+    bootstrap.with({ seeds: [...seeds] })
+  ]
+}
+
+/** Standard plugins, but for those whose name or contract one of the user's takes. */
+function assemble(options: NodeOptions): Plugin[] {
+  const own = (options.plugins ?? []).map((plugin) => (typeof plugin === 'function' ? fromClass(plugin) : plugin))
+  const taken = new Set(own.flatMap(({ provides }) => Object.values(provides)))
+  const names = new Set(own.map(({ name }) => name))
+  const isReplaced = ({ name, provides }: Plugin): boolean =>
+    names.has(name) || Object.values(provides).some((token) => taken.has(token))
+  const standard = standardPlugins(options)
+  const settings = { identity: ['keyFile'], udp: ['host', 'port'], 'self-contact': ['announce'], bootstrap: ['seeds'] }
+  for (const plugin of standard.filter(isReplaced)) {
+    for (const setting of (settings as Record<string, string[]>)[plugin.name] ?? []) {
+      if (options[setting as keyof NodeOptions] === undefined) continue
+      throw new KernelError(
+        'ERR_CONFIG',
+        `"${setting}" configures ${plugin.name}, which a plugin of yours replaces; configure that one`
+      )
+    }
+  }
+  // The user's first: one that needs nothing, such as telemetry, then starts before all others and stops after them.
+  return [...own, ...standard.filter((plugin) => !isReplaced(plugin))]
+}
+
+/**
+ * Makes and starts a node.
+ *
+ * Rejects with `ERR_CONFIG`, `ERR_GRAPH`, `ERR_START` (its `cause` is what the plugin that failed threw), or the
+ * signal's reason; nothing is left running then.
+ *
+ * @example
+ * await using node = await createNode({ plugins: [calculator], seeds: ['v3f…@203.0.113.7:4433'] })
+ * const { value } = await node.peer('v9k…').rpc(calculatorApi).square({ value: 12 })
+ */
+export async function createNode(options: NodeOptions = {}): Promise<Node> {
+  const { log, clock, random, signal } = options
+  const kernel = createKernel({
+    plugins: assemble(options),
+    ...(log === undefined ? {} : { log }),
+    ...(clock === undefined ? {} : { clock }),
+    ...(random === undefined ? {} : { random })
+  })
+  await kernel.start({ signal })
+  return new Node(kernel)
+}
