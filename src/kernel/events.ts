@@ -55,6 +55,8 @@ export interface EventMap {
   'dial.started': { peer: NodeId; address: Address }
   /** An address did not lead to the peer. `code` is the code of `error`. */
   'dial.failed': { peer: NodeId; address: Address; code: string; error: unknown; ms: number }
+  /** An attempt to connect has led to this connection, which may also be one that the peer made meanwhile. */
+  'connect.done': { peer: NodeId; connection: string; ms: number }
   /** A node could not be reached at all. */
   'connect.failed': { peer: NodeId; error: unknown; ms: number }
   /** A connection is authenticated and live. `connection` is its id in this process. */

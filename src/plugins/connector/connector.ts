@@ -79,6 +79,11 @@ export class PathFinder implements Connector {
       untilAborted(this.ctx.signal),
       map((step): ConnectStep => ({ ...step, attempt: id })),
       tap({
+        next: (step) => {
+          if (step.type !== 'connected') return
+          const details = { peer, connection: step.connection.id, ms: clock.monotonic() - startedAt }
+          this.ctx.events.emit('connect.done', details, { attempt: id })
+        },
         error: (error: unknown) => {
           end()
           if (!(error instanceof ConnectError)) return

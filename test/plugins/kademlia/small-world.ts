@@ -23,6 +23,7 @@ import { VirtualClock } from '#src/testkit/index.js'
 import { contact, seeded } from './support.js'
 
 type Unary = Handlers<unknown, unknown>['unary']
+type Watcher = (connection: Connection) => void
 
 /** One node, with all below Kademlia replaced by calls with a delay. */
 export interface SmallNode {
@@ -37,6 +38,8 @@ export interface SmallNode {
   readonly report: (peer: NodeId) => void
   /** Whom it dialled. */
   readonly dialled: NodeId[]
+  /** Who is told of new connections. */
+  readonly watchers: Set<Watcher>
 }
 
 /** A network in which each call takes a fixed time and whoever is gone does not answer. */
@@ -53,6 +56,7 @@ export class SmallWorld {
     const methods = new Map<string, Unary>()
     const connections = new Map<NodeId, Connection>()
     const dialled: NodeId[] = []
+    const watchers = new Set<Watcher>()
     let report: SmallNode['report'] = () => undefined
     const below = definePlugin({
       name: 'below',
@@ -63,7 +67,7 @@ export class SmallWorld {
         }
         return {
           rpc: this.#rpc(own, methods),
-          pool: this.#pool(own, connections, dialled),
+          pool: this.#pool(own, connections, dialled, watchers),
           identity: { nodeId: own.id } as Identity
         }
       }
@@ -77,7 +81,7 @@ export class SmallWorld {
     kernel.events.subscribe((event) => events.push(event))
     await kernel.start()
     const router = kernel.resolve(Router)
-    const node = { contact: own, kernel, router, events, methods, connections, report, dialled }
+    const node = { contact: own, kernel, router, events, methods, connections, report, dialled, watchers }
     this.nodes.set(own.id, node)
     return node
   }
@@ -108,11 +112,16 @@ export class SmallWorld {
     return this.cut.has(from) || this.cut.has(to) ? undefined : this.nodes.get(to)
   }
 
-  #pool(own: Contact, connections: Map<NodeId, Connection>, dialled: NodeId[]): ConnectionPool {
+  #pool(own: Contact, connections: Map<NodeId, Connection>, dialled: NodeId[], watchers: Set<Watcher>): ConnectionPool {
     const link = (peer: Contact, direction: 'inbound' | 'outbound'): Connection =>
       ({ id: `${peer.id} ${direction}`, peer: peer.id, remote: peer.addresses[0], direction }) as Connection
     return {
       get: (peer) => connections.get(peer),
+      onConnection: (watcher) => {
+        watchers.add(watcher)
+        for (const connection of connections.values()) watcher(connection)
+        return () => watchers.delete(watcher)
+      },
       dial: async (target, { signal } = {}) => {
         const live = connections.get(target.id)
         if (live !== undefined) return live
@@ -124,12 +133,15 @@ export class SmallWorld {
           await sleep(this.clock, 3_000, signal)
           throw new PeerloomError('ERR_DIAL', 'nobody answers')
         }
-        node.connections.set(own.id, link(own, 'inbound'))
+        const inbound = link(own, 'inbound')
+        node.connections.set(own.id, inbound)
+        for (const watcher of node.watchers) watcher(inbound)
         const connection = link(node.contact, 'outbound')
         connections.set(target.id, connection)
+        for (const watcher of watchers) watcher(connection)
         return connection
       }
-    } as ConnectionPool
+    } as Partial<ConnectionPool> as ConnectionPool
   }
 
   #rpc(own: Contact, methods: Map<string, Unary>): RpcRegistry {
