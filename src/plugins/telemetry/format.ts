@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { Address, PeerloomError } from '../../model/index.js'
 import type { KernelEvent } from '../../kernel/index.js'
 
@@ -14,14 +15,23 @@ function errorData(error: unknown, depth = 0): unknown {
   }
 }
 
-/** An event as one line of JSON. */
+/** An event as one line of JSON. Of one that is too long, or cannot be said in JSON, the envelope. */
 export function toJsonLine(event: KernelEvent): string {
-  const line = JSON.stringify(event, (_key, value: unknown) =>
-    value instanceof Error ? errorData(value) : typeof value === 'bigint' ? String(value) : value
-  )
-  if (line.length <= MAX_LINE_CHARACTERS) return line
   const { type, time, plugin } = event
-  return JSON.stringify({ type, time, plugin, truncated: line.slice(0, MAX_LINE_CHARACTERS / 2) })
+  const line = stringify(event)
+  if (line !== undefined && line.length <= MAX_LINE_CHARACTERS) return line
+  return JSON.stringify({ type, time, plugin, truncated: line?.slice(0, MAX_LINE_CHARACTERS / 2) ?? '' })
+}
+
+function stringify(event: KernelEvent): string | undefined {
+  try {
+    return JSON.stringify(event, (_key, value: unknown) =>
+      value instanceof Error ? errorData(value) : typeof value === 'bigint' ? String(value) : value
+    )
+  } catch {
+    // A circular member of someone's own event.
+    return undefined
+  }
 }
 
 function isAddress(value: unknown): value is Address {
@@ -35,7 +45,7 @@ function readable(value: unknown): string {
   if (value instanceof Error) return value.message
   if (isAddress(value)) return Address.format(value)
   if (Array.isArray(value)) return value.length > 8 ? `${String(value.length)} items` : value.map(readable).join(' ')
-  return JSON.stringify(value)
+  return inspect(value, { depth: 1, breakLength: Infinity, maxArrayLength: 8 })
 }
 
 const ENVELOPE = new Set(['type', 'time', 'plugin', 'attempt'])
