@@ -13,7 +13,7 @@ export interface StartFlags {
 const KEY_FILE = 'node.key'
 
 /** What is worth a line on a terminal; `--json` has everything. */
-const SHOWN = ['connection.', 'routing.', 'discovery.done', 'node.warning', 'connect.failed']
+const SHOWN = ['connection.', 'routing.', 'node.warning', 'connect.failed']
 
 /** Runs a node until Ctrl-C or SIGTERM. */
 export async function start(flags: StartFlags): Promise<void> {
