@@ -25,6 +25,7 @@ export class Scope {
   #ended: Subject<void> | undefined
   #timers: Set<ClockTimer> | undefined
   #closed = false
+  #aborted = false
 
   constructor(
     readonly name: string,
@@ -59,7 +60,7 @@ export class Scope {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#closed) this.#controller.abort(this.#abortError())
+      if (this.#aborted) this.#controller.abort(this.#abortError())
     }
     return this.#controller.signal
   }
@@ -70,6 +71,12 @@ export class Scope {
     else this.#cleanUps.push(cleanUp)
   }
 
+  /** Aborts the signal ahead of the end. */
+  abort(): void {
+    this.#aborted = true
+    this.#controller?.abort(this.#abortError())
+  }
+
   /**
    * Undoes everything, latest first, each awaited. After `timeoutMs` the rest is started without waiting, so that one
    * clean-up that hangs leaks no more than itself. Returns what went wrong; never throws.
@@ -77,7 +84,7 @@ export class Scope {
   close(timeoutMs: number): unknown[] | Promise<unknown[]> {
     if (this.#closed) return []
     this.#closed = true
-    this.#controller?.abort(this.#abortError())
+    this.abort()
     this.#ended?.next()
     for (const timer of this.#timers ?? []) timer.clear()
     this.#timers?.clear()

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { definePlugin, type LifecycleError } from '#src/kernel/index.js'
+import { definePlugin, sleep, type LifecycleError } from '#src/kernel/index.js'
 import { VirtualClock } from '#src/testkit/index.js'
 import { kernelOf, probe, rejection, scripted } from './helpers.js'
 
@@ -95,6 +95,28 @@ describe('start and stop', () => {
     expect(error.message).to.contain('plugin slow did not start within 5000 ms')
     expect(signal?.aborted).to.equal(true)
     expect(clock.pending).to.equal(0)
+  })
+
+  it('tells all that are under way at once when one fails, however long another takes to stop', async () => {
+    const clock = new VirtualClock()
+    const told: number[] = []
+    const waiting = (name: string) =>
+      scripted(name, [], {
+        start: ({ signal }) => {
+          signal.addEventListener('abort', () => told.push(clock.monotonic()))
+          return hang()
+        },
+        stop: () => sleep(clock, 500)
+      })
+    const bad = scripted('bad', [], {
+      start: async () => {
+        await sleep(clock, 100)
+        throw new Error('boom')
+      }
+    })
+    await clock.until(rejection(kernelOf([waiting('a'), waiting('b'), bad], { clock }).start()))
+    expect(told).to.deep.equal([100, 100])
+    expect(clock.monotonic()).to.equal(1100)
   })
 
   it('undoes what a start registers after it was given up on', async () => {
