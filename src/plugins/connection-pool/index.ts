@@ -2,7 +2,7 @@ import { ConnectionPool, Datagrams, definePlugin, Identity, Transport } from '..
 import { connectionPoolOptions } from './options.js'
 import { Pool } from './pool.js'
 
-export { connectionPoolOptions, type ConnectionPoolOptions } from './options.js'
+export type { ConnectionPoolOptions } from './options.js'
 
 /** Keeps one live connection a peer, and dials contacts by racing their addresses. */
 export const connectionPool = definePlugin({

@@ -4,7 +4,7 @@ import { connectorOptions } from './options.js'
 
 export { dialContacts, type DialContactsOptions } from './dial-contacts.js'
 export { findContacts, type FindContactsOptions } from './find-contacts.js'
-export { connectorOptions, type ConnectorOptions } from './options.js'
+export type { ConnectorOptions } from './options.js'
 export { reportFailure } from './report-failure.js'
 export { liveConnection, orElse, type ConnectStage, type PathStep } from './stage.js'
 export { within } from './within.js'
