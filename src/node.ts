@@ -26,7 +26,7 @@ import {
   type Random,
   type RegisterOptions
 } from './kernel/index.js'
-import { Contact, NodeId, type Address } from './model/index.js'
+import { Contact, InvalidInputError, NodeId, type Address } from './model/index.js'
 import { bootstrap } from './plugins/bootstrap/index.js'
 import { connectionPool } from './plugins/connection-pool/index.js'
 import { connector } from './plugins/connector/index.js'
@@ -171,6 +171,7 @@ export class Node implements AsyncDisposable {
 
 function targetOf(target: string | Contact): NodeId | Contact {
   if (target instanceof Contact) return target
+  if (typeof (target as unknown) !== 'string') throw new InvalidInputError('expected a node id or a contact')
   return target.includes('@') ? Contact.parse(target) : NodeId.parse(target)
 }
 

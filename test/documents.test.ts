@@ -1,12 +1,16 @@
 import { expect } from 'chai'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import ts from 'typescript'
 import { errorCodes } from '#src/kernel/index.js'
 
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', ...readdirSync('docs').map((name) => `docs/${name}`)].filter((name) =>
   name.endsWith('.md')
 )
+
+const run = promisify(execFile)
 
 /** The TypeScript blocks of all documents, as files that do not exist on disk. */
 function snippets(): Map<string, string> {
@@ -58,6 +62,27 @@ describe('the documents', () => {
       [resolve('test', 'broken.ts'), `import { createNode } from 'peerloom'\ncreateNode({ port: 'x' })\n`]
     ])
     expect(typeCheck(broken).join()).to.contain('not assignable')
+  }).timeout(60_000)
+
+  it('have README examples that run and print what they say', async () => {
+    const folder = mkdtempSync(resolve('build', 'readme-'))
+    try {
+      const examples = [...snippets()].filter(([name]) => name.includes('README'))
+      expect(examples.length).to.be.greaterThan(2)
+      for (const [name, code] of examples) {
+        const file = join(folder, `${basename(name, '.ts')}.mjs`)
+        const { outputText } = ts.transpileModule(code, {
+          compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }
+        })
+        writeFileSync(file, outputText)
+        const { stdout } = await run(process.execPath, [file], { timeout: 20_000 })
+        const said = [...code.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(([, line]) => line)
+        expect(said, name).not.to.deep.equal([])
+        expect(stdout.split('\n'), name).to.include.members(said)
+      }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   }).timeout(60_000)
 
   it('link only to files that exist', () => {

@@ -1,6 +1,8 @@
+import { fail } from './failure.js'
+
 /**
- * A signal that is aborted by Ctrl-C or SIGTERM, so that the command stops in order. A second Ctrl-C ends the process
- * at once, for whoever will not wait.
+ * A signal that is aborted by Ctrl-C, by SIGTERM, or when nobody takes the output any more, so that the command stops
+ * in order. A second Ctrl-C ends the process at once, for whoever will not wait.
  */
 export function untilInterrupted(): { signal: AbortSignal; release: () => void } {
   const controller = new AbortController()
@@ -10,6 +12,15 @@ export function untilInterrupted(): { signal: AbortSignal; release: () => void }
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
+  // These stay: what was written last may fail after the command is done.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has had enough, such as `head`, is no failure.
+    if (error.code !== 'EPIPE' && !controller.signal.aborted) fail(error)
+    controller.abort(error)
+  })
+  process.stderr.on('error', () => {
+    controller.abort()
+  })
   return {
     signal: controller.signal,
     release: () => {

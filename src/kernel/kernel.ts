@@ -132,7 +132,8 @@ export class Kernel implements AsyncDisposable {
    */
   async stop(): Promise<void> {
     this.#abortStart?.(new AbortError('the kernel was stopped while starting'))
-    await this.#starting?.catch(() => undefined)
+    // Not awaited without need: until then, a start would still find the kernel started.
+    if (this.#starting !== undefined) await this.#starting.catch(() => undefined)
     this.#stopping ??= this.#stop().finally(() => {
       this.#stopping = undefined
     })

@@ -17,7 +17,7 @@ export const NODE_ID_BYTES = 32
 const NODE_ID_TEXT = /^v[0-9a-v]{52}$/
 
 function parse(text: string): NodeId {
-  if (!NODE_ID_TEXT.test(text)) {
+  if (typeof (text as unknown) !== 'string' || !NODE_ID_TEXT.test(text)) {
     throw new InvalidInputError(`not a node id: ${excerpt(text)} (expected "v" and 52 characters of 0-9, a-v)`)
   }
   try {
@@ -50,7 +50,8 @@ function is(value: unknown): value is NodeId {
   }
 }
 
-function excerpt(text: string): string {
+function excerpt(text: unknown): string {
+  if (typeof text !== 'string') return String(text)
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text)
 }
 

@@ -33,6 +33,11 @@ export class Command implements AsyncDisposable {
     }
   }
 
+  /** As `head` does once it has read enough. */
+  closeOutput(): void {
+    this.#child.stdout.destroy()
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name)
   }

@@ -31,6 +31,14 @@ describe('peerloom demo', () => {
     })
   }).timeout(30_000)
 
+  it('says so when one of its processes is lost', async () => {
+    await using command = new Command('demo', '--stay')
+    await command.says(/the network stays up/)
+    process.kill(Number(/process (\d+):/.exec(command.out)![1]), 'SIGKILL')
+    expect(await command.exit).to.equal(1)
+    expect(command.err).to.equal('peerloom: a process of the demo ended early (SIGKILL)\n')
+  }).timeout(30_000)
+
   it('stays up with --stay, and stops all its processes on SIGTERM', async () => {
     await using command = new Command('demo', '--stay')
     await command.says(/the network stays up/)

@@ -46,6 +46,14 @@ describe('peerloom start', () => {
     expect(statSync(join(folder, 'node.key')).mode & 0o777).to.equal(0o600)
   }).timeout(10_000)
 
+  it('stops in order when nobody reads its output any more', async () => {
+    await using command = new Command('start', '--host', '127.0.0.1', '--json')
+    await command.says(/plugin.started/)
+    command.closeOutput()
+    expect(await command.exit).to.equal(0)
+    expect(command.err).to.equal('')
+  }).timeout(10_000)
+
   it('prints every event as a line of JSON with --json', async () => {
     await using command = new Command('start', '--host', '127.0.0.1', '--json')
     await command.says(/"type":"node.ready"/)

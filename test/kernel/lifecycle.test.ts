@@ -49,6 +49,15 @@ describe('start and stop', () => {
     expect(log).to.deep.equal(['+a', '-a', '+a', '-a'])
   })
 
+  it('refuses a start while it stops', async () => {
+    const kernel = kernelOf([scripted('a', [])])
+    await kernel.start()
+    const stopping = kernel.stop()
+    expect(await rejection(kernel.start())).to.have.property('code', 'ERR_STATE')
+    await stopping
+    expect(kernel.state).to.equal('idle')
+  })
+
   it('stops what had started when a plugin fails, and tells of each', async () => {
     const log: string[] = []
     const boom = new Error('boom')

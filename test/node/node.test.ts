@@ -158,6 +158,11 @@ describe('a node', () => {
   it('refuses malformed seeds, targets and keys before it does anything', async () => {
     expect(await rejection(createNode({ ...LOCAL, seeds: ['nonsense'] }))).to.have.property('code', 'ERR_CONFIG')
     await using node = await createNode(LOCAL)
+    expect(await rejection(node.connect(node.id))).to.have.property('code', 'ERR_INVALID_INPUT')
+    expect(() => node.peer(undefined as never))
+      .to.throw()
+      .with.property('code', 'ERR_INVALID_INPUT')
+    expect(await rejection(node.find(null as never))).to.have.property('code', 'ERR_INVALID_INPUT')
     expect(() => node.peer('nonsense'))
       .to.throw()
       .with.property('code', 'ERR_INVALID_INPUT')

@@ -57,7 +57,7 @@ export async function demo(flags: DemoFlags): Promise<void> {
     )
     if (flags.stay === true) {
       tell('the network stays up; Ctrl-C stops it')
-      await aborted(signal)
+      await Promise.race([aborted(signal), ...workers.map((worker) => worker.lost())])
     }
     if (flags.json === true) process.stdout.write(`${JSON.stringify(summary)}\n`)
   } catch (error) {

@@ -45,6 +45,11 @@ export class WorkerProcess implements AsyncDisposable {
     return (answer as { contacts: readonly string[] }).contacts
   }
 
+  /** Rejects when the process ends; never resolves. */
+  async lost(): Promise<never> {
+    throw new PeerloomError('ERR_STOP', await this.#exited)
+  }
+
   /** Lets the process go: it stops its nodes in order. One that does not is ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.connected) this.#child.disconnect()

@@ -10,6 +10,7 @@ import {
   type Connector,
   type ConnectOptions,
   type ConnectStep,
+  type Identity,
   type PluginContext,
   type Router
 } from '../../kernel/index.js'
@@ -38,7 +39,11 @@ export class PathFinder implements Connector {
   readonly #attempts = new Map<NodeId, Attempt>()
 
   constructor(
-    private readonly on: { readonly router: Router; readonly pool: ConnectionPool },
+    private readonly on: {
+      readonly router: Router
+      readonly pool: ConnectionPool
+      readonly identity: Pick<Identity, 'nodeId'>
+    },
     private readonly ctx: Context
   ) {}
 
@@ -61,6 +66,9 @@ export class PathFinder implements Connector {
     const contact = typeof target === 'string' ? undefined : target
     const peer = typeof target === 'string' ? target : target.id
     if (!NodeId.is(peer)) return throwError(() => new InvalidInputError(`not a node id: ${String(peer).slice(0, 60)}`))
+    if (peer === this.on.identity.nodeId) {
+      return throwError(() => new InvalidInputError(`${peer} is this node itself, which cannot be dialled`))
+    }
     const running = this.#attempts.get(peer)
     if (running === undefined) return this.#begin(peer, contact).steps$
     if (contact !== undefined) running.hints.next(contact)

@@ -1,4 +1,4 @@
-import { ConnectionPool, Connector, definePlugin, Router } from '../../kernel/index.js'
+import { ConnectionPool, Connector, definePlugin, Identity, Router } from '../../kernel/index.js'
 import { PathFinder } from './connector.js'
 import { connectorOptions } from './options.js'
 
@@ -17,8 +17,8 @@ export { within } from './within.js'
  */
 export const connector = definePlugin({
   name: 'connector',
-  needs: { router: Router, pool: ConnectionPool },
+  needs: { router: Router, pool: ConnectionPool, identity: Identity },
   provides: { connector: Connector },
   config: connectorOptions,
-  start: ({ router, pool }, ctx) => ({ connector: new PathFinder({ router, pool }, ctx) })
+  start: (dependencies, ctx) => ({ connector: new PathFinder(dependencies, ctx) })
 })

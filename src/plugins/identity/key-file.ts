@@ -1,5 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
-import { closeSync, constants, fstatSync, fsyncSync, linkSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync } from 'node:fs'
 import { readSync, unlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { KernelError } from '../../kernel/index.js'
@@ -86,7 +86,7 @@ function parseKey(pem: string, path: string): KeyObject {
  */
 function createKeyFile(path: string): void {
   const directory = dirname(path)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectory(directory)
   const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' })
   const temporary = join(directory, `.${basename(path)}.${randomBytes(8).toString('hex')}`)
   const file = openSync(temporary, 'wx', 0o600)
@@ -104,6 +104,18 @@ function createKeyFile(path: string): void {
     unlinkSync(temporary)
   }
   if (POSIX) syncDirectory(directory)
+}
+
+/** With its parents. Node's own way goes on for ever in a file system that takes no folders, such as /proc. */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return
+  makeDirectory(dirname(directory))
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have been first.
+    if (codeOf(error) !== 'EEXIST') throw error
+  }
 }
 
 /** So that the file's name, too, survives a crash. */

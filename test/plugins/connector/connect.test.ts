@@ -6,6 +6,7 @@ import {
   Connector,
   createKernel,
   definePlugin,
+  Identity,
   Router,
   type ConnectStep,
   type KernelEvent
@@ -20,8 +21,12 @@ async function start(options: ConnectorOptions = {}) {
   const pool = new FakePool(clock)
   const doubles = definePlugin({
     name: 'doubles',
-    provides: { router: Router, pool: ConnectionPool },
-    start: () => ({ router: router as unknown as Router, pool: pool.asPool })
+    provides: { router: Router, pool: ConnectionPool, identity: Identity },
+    start: () => ({
+      router: router as unknown as Router,
+      pool: pool.asPool,
+      identity: { nodeId: nodeId(9) } as Identity
+    })
   })
   const kernel = createKernel({ plugins: [doubles, connector.with(options)], clock })
   const events: KernelEvent[] = []
@@ -212,6 +217,8 @@ describe('an attempt to connect', () => {
     expect(aborted).to.have.property('code', 'ERR_ABORTED')
     const malformed: unknown = await paths.connect('v123' as NodeId).catch((error: unknown) => error)
     expect(malformed).to.have.property('code', 'ERR_INVALID_INPUT')
+    const itself: unknown = await paths.connect(nodeId(9)).catch((error: unknown) => error)
+    expect(itself).to.have.property('code', 'ERR_INVALID_INPUT')
     expect(router.lookUps).to.equal(0)
     await stop()
   })
