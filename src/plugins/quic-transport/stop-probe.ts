@@ -1,5 +1,5 @@
 /** Streams asked in one turn of the event loop; each costs about 0.2 µs. */
-const PROBES_PER_TURN = 256
+const PROBES_PER_TURN = 64
 
 interface Probed {
   /** Finds out whether the peer has stopped this side of the stream. */

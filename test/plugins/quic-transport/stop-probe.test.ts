@@ -47,7 +47,7 @@ describe('the probe for stops', () => {
 
   it('starves none while something arrives in every turn', () => {
     for (let id = 0; id < STREAMS; id++) add(id)
-    for (let turn = 0; turn < 10; turn++) probe.run(true)
+    for (let turn = 0; turn < 20; turn++) probe.run(true)
     expect(new Set(asked).size).to.equal(STREAMS)
   })
 
