@@ -13,10 +13,10 @@ import {
 import type { Address, NodeId } from '../../model/index.js'
 import type { Driver } from './driver.js'
 import type { NativeConnection } from './quiche.js'
+import { StopProbe } from './stop-probe.js'
 import { QuicStream, type StreamOwner } from './stream.js'
+import { WaitingOpens } from './waiting-opens.js'
 
-/** Calls of `open` that may wait for the peer to allow more streams. */
-export const MAX_WAITING_OPENS = 10_000
 /** Up to so many waiting readers are asked one by one before the library is asked for a list, which costs more. */
 const PROBED_READERS = 32
 /** Bytes that one stream may hand to quiche before the others have had their turn. */
@@ -29,11 +29,6 @@ const STREAM_ID_STEP = 4
 const STREAM_ID_BITS = 3
 
 const nothing = new Uint8Array(0)
-
-interface WaitingOpen {
-  resolve(stream: Stream): void
-  reject(error: PeerloomError): void
-}
 
 export interface ConnectionIdentity {
   readonly id: string
@@ -60,7 +55,8 @@ export class QuicConnection implements Connection, StreamOwner {
   readonly #readers = new Set<QuicStream>()
   readonly #senders = new Set<QuicStream>()
   readonly #over: QuicStream[] = []
-  readonly #opens = new Set<WaitingOpen>()
+  readonly #opens = new WaitingOpens()
+  readonly #stops = new StopProbe(this.#streams)
   readonly #untaken: QuicStream[] = []
   /** Ids below the highest that the peer has used, which have not shown up yet: packets overtake each other. */
   readonly #skipped = new Set<number>()
@@ -103,34 +99,9 @@ export class QuicConnection implements Connection, StreamOwner {
     return this.#failure === undefined || this.#failure.info.by === 'peer'
   }
 
-  open({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Stream> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) throw abortReason(signal)
-      const stream = this.tryOpen()
-      if (stream !== undefined) {
-        resolve(stream)
-        return
-      }
-      if (this.#opens.size >= MAX_WAITING_OPENS) {
-        throw new PeerloomError('ERR_LIMIT', `${String(MAX_WAITING_OPENS)} streams wait to be opened already`)
-      }
-      const onAbort = (): void => {
-        this.#opens.delete(waiting)
-        reject(abortReason(signal as AbortSignal))
-      }
-      const waiting: WaitingOpen = {
-        resolve(stream) {
-          signal?.removeEventListener('abort', onAbort)
-          resolve(stream)
-        },
-        reject(error) {
-          signal?.removeEventListener('abort', onAbort)
-          reject(error)
-        }
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#opens.add(waiting)
-    })
+  async open({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Stream> {
+    if (signal?.aborted === true) throw abortReason(signal)
+    return this.tryOpen() ?? this.#opens.wait(signal)
   }
 
   tryOpen(): Stream | undefined {
@@ -195,9 +166,10 @@ export class QuicConnection implements Connection, StreamOwner {
 
   /** Takes what has arrived to its readers, and what waits to be sent to quiche. */
   process(): void {
+    if (this.#stops.run(this.#driver.heard)) this.schedule()
     this.#read()
     this.#send()
-    this.#openWaiting()
+    if (this.#opens.size > 0) this.#opens.serve(() => this.#openNow())
     this.#finish()
   }
 
@@ -205,8 +177,7 @@ export class QuicConnection implements Connection, StreamOwner {
   ended(info: CloseInfo): void {
     this.#failure = new ConnectionClosedError(info)
     this.#lastStats = { ...this.#readStats(), streams: 0 }
-    for (const waiting of this.#opens) waiting.reject(this.#failure)
-    this.#opens.clear()
+    this.#opens.fail(this.#failure)
     const streams = [...this.#streams.values()]
     this.#streams.clear()
     this.#readers.clear()
@@ -224,15 +195,6 @@ export class QuicConnection implements Connection, StreamOwner {
     this.native.streamSend(stream.id, nothing, false)
     this.#streams.set(stream.id, stream)
     return stream
-  }
-
-  #openWaiting(): void {
-    for (const waiting of this.#opens) {
-      const stream = this.#openNow()
-      if (stream === undefined) return
-      this.#opens.delete(waiting)
-      waiting.resolve(stream)
-    }
   }
 
   #read(): void {

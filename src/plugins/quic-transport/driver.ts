@@ -104,6 +104,11 @@ export class Driver {
     return this.#endInfo
   }
 
+  /** Something has arrived since the last turn. */
+  get heard(): boolean {
+    return this.#heard
+  }
+
   /** Leads datagrams with this destination id here, until the end or until it is retired. */
   addCid(cid: Uint8Array): void {
     this.#cids.set(cidKey(cid), cid)

@@ -57,7 +57,7 @@ export class QuicStream implements Stream {
   #buffered = 0
   /** `end` was called. */
   #ending = false
-  /** `write` returned false. */
+  /** `write` returned false, or writing has failed: the writer is to be told of news. */
   #wantsRoom = false
 
   constructor(
@@ -75,7 +75,7 @@ export class QuicStream implements Stream {
     const { connection } = this
     if (connection.failure !== undefined && !connection.readable) throw connection.failure
     // quiche forgets a stopped stream once its end is read, and with it the code of the stop.
-    if (this.#writeEnd === undefined) this.#noticeStop()
+    this.lookForStop()
     let received: [number, boolean] | null
     try {
       received = connection.native.streamRecv(this.id, readBuffer)
@@ -157,8 +157,7 @@ export class QuicStream implements Stream {
         this.#failWriting(this.#errorOf(error))
         return true
       }
-      if (sent === null || (sent === 0 && piece.length > 0))
-        return (this.#readEnd !== undefined && this.#noticeStop()) || took
+      if (sent === null || (sent === 0 && piece.length > 0)) return took
       took = true
       left -= Math.max(sent, 1)
       this.#buffered -= sent
@@ -172,12 +171,22 @@ export class QuicStream implements Stream {
     return took
   }
 
+  /** Finds out whether the peer has stopped our side: sending to a stream that quiche has forgotten only says "later". */
+  lookForStop(): void {
+    if (this.#writeEnd !== undefined) return
+    try {
+      this.connection.native.streamCapacity(this.id)
+    } catch (error) {
+      this.#failWriting(this.#errorOf(error))
+    }
+  }
+
   /** Nothing is left to be handed to quiche. */
   get drained(): boolean {
     return this.#writeEnd !== undefined || (this.#chunks.length === 0 && !this.#ending)
   }
 
-  /** Tells a writer that waits for room, if there is some. */
+  /** Tells a writer that waits for room, if there is some, and any writer that writing has failed. */
   offerRoom(): void {
     if (!this.#wantsRoom || this.#buffered >= STREAM_HIGH_WATER_BYTES) return
     this.#wantsRoom = false
@@ -190,7 +199,10 @@ export class QuicStream implements Stream {
     const { failure } = this.connection
     this.#chunks.length = 0
     this.#buffered = 0
-    this.#writeEnd ??= failure
+    if (this.#writeEnd === undefined) {
+      this.#writeEnd = failure
+      this.#wantsRoom = true
+    }
     if (this.wantsData) this.dataArrived()
     this.offerRoom()
     this.finish()
@@ -249,21 +261,12 @@ export class QuicStream implements Stream {
     this.#checkOver()
   }
 
-  /** Finds out whether the peer has stopped our side: sending to a stream that quiche has forgotten only says "later". */
-  #noticeStop(): boolean {
-    try {
-      this.connection.native.streamCapacity(this.id)
-      return false
-    } catch (error) {
-      this.#failWriting(this.#errorOf(error))
-      return true
-    }
-  }
-
   #failWriting(error: PeerloomError): void {
     this.#chunks.length = 0
     this.#buffered = 0
     this.#writeEnd = error
+    this.#wantsRoom = true
+    this.connection.awaitSending(this)
     this.#checkOver()
   }
 

@@ -1,4 +1,5 @@
 import { CloseCode, ConnectionClosedError, PeerloomError, type Stream } from '../../kernel/index.js'
+import type { ByteBudget } from './byte-budget.js'
 import { FrameReader, type Frame } from './frames.js'
 import { WireError } from './wire-error.js'
 
@@ -23,9 +24,10 @@ export class Channel {
 
   constructor(
     readonly stream: Stream,
-    maxMessageBytes: number
+    maxMessageBytes: number,
+    budget: ByteBudget
   ) {
-    this.#reader = new FrameReader(maxMessageBytes)
+    this.#reader = new FrameReader(maxMessageBytes, budget)
     stream.onWritable = () => {
       this.#blocked = false
       if (this.#wakeWriter === undefined) this.#lookForLoss()
@@ -110,6 +112,7 @@ export class Channel {
   leave(code: number): void {
     if (this.received || this.#left || this.#over) return
     this.#left = true
+    this.#reader.drop()
     this.stream.stop(code)
     this.#wakeReader?.()
   }
@@ -124,6 +127,7 @@ export class Channel {
   close(code: number): void {
     if (this.#over) return
     this.#over = true
+    this.#reader.drop()
     const { stream } = this
     this.onLost = stream.onReadable = stream.onWritable = stream.onClosed = undefined
     if (!this.#sentLast) stream.reset(code)

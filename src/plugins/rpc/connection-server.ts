@@ -49,8 +49,8 @@ export class ConnectionServer {
   }
 
   #accept(stream: Stream): void {
-    const { clock, options } = this.environment
-    const channel = new Channel(stream, options.maxMessageBytes)
+    const { clock, options, budgets } = this.environment
+    const channel = new Channel(stream, options.maxMessageBytes, budgets.of(this.connection))
     if (this.#calls.size >= options.maxConcurrentCalls) {
       refuse(channel)
       return

@@ -1,4 +1,5 @@
 import type { Clock, PluginContext } from '../../kernel/index.js'
+import type { ByteBudgets } from './byte-budget.js'
 import type { OutgoingCall } from './outgoing-call.js'
 import type { RpcOptions } from './options.js'
 
@@ -7,6 +8,8 @@ export interface RpcEnvironment {
   readonly clock: Clock
   readonly options: RpcOptions
   readonly emit: PluginContext['events']['emit']
+  /** What the unfinished messages on each connection must fit into. */
+  readonly budgets: ByteBudgets
   /** Calls to other nodes that are under way. */
   readonly outgoing: Set<OutgoingCall>
   /** Why no call can be made any more, once that is so. */

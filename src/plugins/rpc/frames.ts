@@ -1,3 +1,4 @@
+import type { ByteBudget } from './byte-budget.js'
 import { WireError } from './wire-error.js'
 
 /** What a frame carries: the low four bits of its head. */
@@ -71,8 +72,17 @@ export class FrameReader {
   #pieces: Uint8Array[] = []
   #ended = false
 
-  /** @param maxBytes longest payload that is taken, but for DATA, which is never gathered */
-  constructor(private readonly maxBytes: number) {}
+  /** What the gathered pieces count for. */
+  #cost = 0
+
+  /**
+   * @param maxBytes longest payload that is taken, but for DATA, which is never gathered
+   * @param budget what all that is gathered must fit into
+   */
+  constructor(
+    private readonly maxBytes: number,
+    private readonly budget: ByteBudget
+  ) {}
 
   /** True when the frame marked LAST has been given out. */
   get ended(): boolean {
@@ -85,7 +95,14 @@ export class FrameReader {
     this.#at = 0
   }
 
-  /** The next frame, or `undefined` until more is pushed. Throws {@link WireError}. */
+  /** Forgets what was gathered. The reader is of no use any more. */
+  drop(): void {
+    this.#chunk = EMPTY
+    this.#at = 0
+    this.#release()
+  }
+
+  /** The next frame, or `undefined` until more is pushed. Throws {@link WireError}, or as {@link ByteBudget.take} does. */
   next(): Frame | undefined {
     if (this.#ended || (!this.#inPayload && !this.#readHeader())) return undefined
     const available = this.#chunk.length - this.#at
@@ -93,6 +110,7 @@ export class FrameReader {
       if (available === 0) return undefined
       const piece = this.#take(available)
       if (this.#type === FrameType.DATA) return { type: this.#type, last: false, payload: piece }
+      this.#cost += this.budget.take(piece.length)
       this.#pieces.push(piece)
       return undefined
     }
@@ -101,8 +119,15 @@ export class FrameReader {
     this.#headerBytes = 0
     this.#ended = this.#last
     const payload = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece])
-    this.#pieces = []
+    this.#release()
     return { type: this.#type, last: this.#last, payload }
+  }
+
+  #release(): void {
+    if (this.#cost === 0) return
+    this.#pieces = []
+    this.budget.give(this.#cost)
+    this.#cost = 0
   }
 
   #take(length: number): Uint8Array {

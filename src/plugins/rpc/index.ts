@@ -1,4 +1,5 @@
 import { ConnectionPool, definePlugin, RpcRegistry } from '../../kernel/index.js'
+import { ByteBudgets } from './byte-budget.js'
 import type { RpcEnvironment } from './environment.js'
 import { RpcOptions } from './options.js'
 import { Registry } from './registry.js'
@@ -38,6 +39,7 @@ export const rpc = definePlugin({
       clock,
       options: config,
       emit: events.emit,
+      budgets: new ByteBudgets(config.maxIncomingBytes),
       outgoing: new Set(),
       closed: undefined
     }

@@ -16,6 +16,14 @@ export const RpcOptions = z
       .min(1024)
       .max(64 * 1024 * 1024)
       .default(4 * 1024 * 1024),
+    /**
+     * Bytes of unfinished messages held for all calls of one connection together, each piece that arrives counting for
+     * 128 more; a call that goes beyond fails with BUSY.
+     */
+    maxIncomingBytes: z
+      .int()
+      .min(1024)
+      .default(64 * 1024 * 1024),
     /** Deepest nesting of brackets taken in a message, its envelope included. */
     maxJsonDepth: z.int().min(4).max(1000).default(64),
     /** Calls served at a time for one connection; those beyond are answered with BUSY. */

@@ -11,6 +11,7 @@ import {
   type Stream
 } from '../../kernel/index.js'
 import type { BodySink } from './bodies.js'
+import { isBusy } from './byte-budget.js'
 import { Channel } from './channel.js'
 import { Deadline, inputLimit, timerLimit } from './deadline.js'
 import type { RpcEnvironment } from './environment.js'
@@ -88,7 +89,8 @@ export class OutgoingCall implements BodySink {
   }
 
   #attach(stream: Stream): void {
-    this.#channel = new Channel(stream, this.environment.options.maxMessageBytes)
+    const { options, budgets } = this.environment
+    this.#channel = new Channel(stream, options.maxMessageBytes, budgets.of(stream.connection))
     // A peer that wants no more input still answers, but a connection that is gone does not.
     this.#channel.onLost = (error) => {
       if (error instanceof ConnectionClosedError) this.fail(error, CloseCode.CANCELLED)
@@ -102,10 +104,7 @@ export class OutgoingCall implements BodySink {
     try {
       return this.channel.poll() ?? (await this.channel.receive())
     } catch (error) {
-      this.fail(
-        timedOut(error) ?? (error as Error),
-        error instanceof WireError ? CloseCode.PROTOCOL : CloseCode.CANCELLED
-      )
+      this.fail(timedOut(error) ?? (error as Error), closeCodeOf(error))
       throw this.#failure ?? error
     }
   }
@@ -194,6 +193,11 @@ export class OutgoingCall implements BodySink {
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.environment.outgoing.delete(this)
   }
+}
+
+function closeCodeOf(error: unknown): number {
+  if (error instanceof WireError) return CloseCode.PROTOCOL
+  return isBusy(error) ? CloseCode.LIMIT : CloseCode.CANCELLED
 }
 
 function timedOut(error: unknown): RpcError | undefined {

@@ -8,6 +8,7 @@ import {
   type CallMeta,
   type CallTimer
 } from '../../kernel/index.js'
+import { isBusy } from './byte-budget.js'
 import type { Channel } from './channel.js'
 import type { Deadline } from './deadline.js'
 import { FrameType, textFrame, type Frame } from './frames.js'
@@ -170,5 +171,6 @@ function closeCodeOf(error: unknown): number {
   if (error instanceof WireError) return CloseCode.PROTOCOL
   if (!(error instanceof RpcError)) return CloseCode.OK
   if (error.rpcCode === RpcCode.TIMEOUT) return CloseCode.TIMEOUT
+  if (isBusy(error)) return CloseCode.LIMIT
   return error.rpcCode === RpcCode.CANCELLED ? CloseCode.CANCELLED : CloseCode.OK
 }

@@ -175,6 +175,42 @@ export function streamTests({ maxStreams, pairTest, connectedTest }: SuiteContex
     await Promise.all([closedStream(near), closedStream(far)])
   })
 
+  connectedTest('shows a stop to a writer that has nothing to write, with its code', async (pair) => {
+    for (const ended of [true, false]) {
+      const { near, far } = await openStream(pair)
+      // One reader has had its end, the other goes on waiting.
+      if (ended) {
+        near.end(Uint8Array.of(2))
+        await readAll(far)
+      } else {
+        await readChunk(far)
+        far.read()
+      }
+      const told = writable(far)
+      near.stop(0x100a)
+      await told
+      assert.throws(() => far.write(Uint8Array.of(1)), failsWith('ERR_STREAM_RESET', { streamCode: 0x100a }))
+      near.reset(1)
+      far.stop(1)
+      await Promise.all([closedStream(near), closedStream(far)])
+    }
+  })
+
+  connectedTest('shows a stop to one of many writers that have nothing to write', async (pair) => {
+    const far: Stream[] = []
+    pair.inbound.onStream = (stream) => void far.push(stream)
+    const near = Array.from({ length: maxStreams }, () => pair.outbound.tryOpen() as Stream)
+    for (const stream of near) stream.write(Uint8Array.of(1))
+    await until(() => far.length === maxStreams)
+    for (const [i, { id }] of near.entries()) {
+      const other = far.find((stream) => stream.id === id) as Stream
+      const told = writable(other)
+      near[i]?.stop(0x1100 + i)
+      await told
+      assert.throws(() => other.write(Uint8Array.of(1)), failsWith('ERR_STREAM_RESET', { streamCode: 0x1100 + i }))
+    }
+  })
+
   connectedTest('is closed when both sides gave up, and says so once', async (pair) => {
     const { near, far } = await openStream(pair)
     let calls = 0

@@ -26,7 +26,9 @@ import { quicTransportOptions } from '#src/plugins/quic-transport/options.js'
 import { udp } from '#src/plugins/udp/index.js'
 import { checkCertificate, provenNodeId } from '#src/plugins/quic-transport/tls.js'
 import { loadQuiche } from '#src/plugins/quic-transport/quiche.js'
-import { connectedPair, startNode, type TestNode } from './nodes.js'
+import { isLongHeader } from '#src/plugins/quic-transport/packet.js'
+import { connectedPair, startNode, type TestNode, type Wrap } from './nodes.js'
+import { tapped } from './wraps.js'
 
 const stranger = NodeId.fromBytes(new Uint8Array(32).fill(7))
 
@@ -210,6 +212,36 @@ describe('connections over QUIC', () => {
     await until(() => b.transport.stats().handshakes === 0 && b.transport.stats().connections === 0)
     expect(streams).to.deep.equal([])
     expect(a.transport.stats()).to.deep.include({ connections: 0, handshakes: 0 })
+  })
+
+  it('end with BAD_PEER where the dialler’s refusal comes later than its handshake', async () => {
+    await using b = await startNode()
+    const seen: Connection[] = []
+    const streams: Stream[] = []
+    const held: (() => void)[] = []
+    b.transport.onConnection = (connection) => {
+      seen.push(connection)
+      connection.onStream = (stream) => streams.push(stream)
+      for (const release of held.splice(0)) release()
+    }
+    const refusalHeld: Wrap = (datagrams) => {
+      const send = (data: Uint8Array, to: Address): boolean => {
+        // The handshake is in long headers, the refusal in a short one.
+        if (seen.length > 0 || isLongHeader(data)) return true
+        const copy = Uint8Array.from(data)
+        held.push(() => {
+          datagrams.primary.send(copy, to)
+        })
+        return false
+      }
+      return tapped({ send })(datagrams)
+    }
+    await using a = await startNode({ wrap: refusalHeld })
+    expect((await failure(() => a.transport.dial(stranger, b.address))).code).to.equal('ERR_PEER_MISMATCH')
+    await until(() => seen.length > 0)
+    expect(await seen[0]!.closed).to.include({ code: CloseCode.BAD_PEER, by: 'peer', transport: false })
+    expect(streams).to.deep.equal([])
+    expect(b.transport.stats()).to.deep.include({ connections: 0, handshakes: 0 })
   })
 
   it('refuse a client with two certificates, with BAD_PEER, before anything is delivered', async () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { ByteBudget } from '#src/plugins/rpc/byte-budget.js'
 import {
   FRAME_HEADER_BYTES,
   FrameReader,
@@ -15,7 +16,7 @@ import { WireError } from '#src/plugins/rpc/wire-error.js'
 const MAX_BYTES = 1000
 
 function read(chunks: Iterable<Uint8Array>): Frame[] {
-  const reader = new FrameReader(MAX_BYTES)
+  const reader = new FrameReader(MAX_BYTES, new ByteBudget(Infinity))
   const frames: Frame[] = []
   for (const chunk of chunks) {
     reader.push(chunk)

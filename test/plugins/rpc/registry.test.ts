@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { forPlugin, ofType, RpcCode, unary, type MethodMap } from '#src/kernel/index.js'
+import { ByteBudgets } from '#src/plugins/rpc/byte-budget.js'
 import { RpcOptions } from '#src/plugins/rpc/index.js'
 import { Registry } from '#src/plugins/rpc/registry.js'
 import { VirtualClock } from '#src/testkit/index.js'
@@ -12,6 +13,7 @@ const bare = () =>
     clock: new VirtualClock(),
     options: RpcOptions.parse({}),
     emit: () => undefined,
+    budgets: new ByteBudgets(Infinity),
     outgoing: new Set(),
     closed: undefined
   })
