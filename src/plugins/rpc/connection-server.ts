@@ -77,6 +77,7 @@ export class ConnectionServer {
     } catch (error) {
       rpcCode = call.fail(error)
     }
+    // Whatever else happens, the call gives its place back.
     method?.calls.delete(call)
     call.finish()
     this.#tell(call, rpcCode)

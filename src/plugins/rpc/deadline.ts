@@ -3,7 +3,7 @@ import { InvalidInputError, type CallTimer, type Clock, type ClockTimer, type Ti
 /** Milliseconds in a caller's `timer`; Infinity without one. Throws `ERR_INVALID_INPUT`. */
 export function timerLimit(timer: number | TimerLike | undefined): number {
   if (timer === undefined) return Infinity
-  const ms: unknown = typeof timer === 'number' ? timer : timer.getTimeout()
+  const ms: unknown = typeof timer === 'number' ? timer : (timer as Partial<TimerLike> | null)?.getTimeout?.()
   if (typeof ms !== 'number' || Number.isNaN(ms)) {
     throw new InvalidInputError('timer must be a number of milliseconds, or have a getTimeout() that returns one')
   }

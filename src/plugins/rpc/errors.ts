@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { InvalidInputError, messageOf, PeerloomError, RpcCode, RpcError, type JsonValue } from '../../kernel/index.js'
 import { toJson } from './json.js'
 import { WireError } from './wire-error.js'
@@ -18,6 +19,20 @@ export interface WireCause {
 export interface WireErrorObject extends WireCause {
   readonly code: number
   readonly data?: JsonValue
+}
+
+/**
+ * What was thrown as an error that can be looked at. Anything can be thrown, even an object whose members throw when
+ * they are read, and to fail at telling of a failure would end the process.
+ */
+export function asError(thrown: unknown): Error {
+  try {
+    errorToWire(thrown)
+    if (thrown instanceof Error) return thrown
+    return new PeerloomError('ERR_RPC', `something other than an error was thrown: ${inspect(thrown, { depth: 1 })}`)
+  } catch {
+    return new PeerloomError('ERR_RPC', 'something that cannot be read was thrown')
+  }
 }
 
 /** An error as the caller may see it: never a stack, and no paths of this machine but those a handler chose to say. */

@@ -1,4 +1,4 @@
-import type { AnyIterable } from '../../kernel/index.js'
+import { PeerloomError, type AnyIterable } from '../../kernel/index.js'
 
 export const DONE = { done: true, value: undefined } as const
 
@@ -70,7 +70,7 @@ export function iteratorOf<T>(iterable: AnyIterable<T>): AsyncIterator<T> | Iter
   if (typeof candidate?.[Symbol.asyncIterator] === 'function')
     return (iterable as AsyncIterable<T>)[Symbol.asyncIterator]()
   if (typeof candidate?.[Symbol.iterator] === 'function') return (iterable as Iterable<T>)[Symbol.iterator]()
-  throw new TypeError('not an iterable')
+  throw new PeerloomError('ERR_RPC', 'expected an iterable or an async iterable of messages')
 }
 
 export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {

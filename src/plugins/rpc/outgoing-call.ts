@@ -11,6 +11,7 @@ import {
   type Stream
 } from '../../kernel/index.js'
 import type { BodySink } from './bodies.js'
+import { asError } from './errors.js'
 import { isBusy } from './byte-budget.js'
 import { Channel } from './channel.js'
 import { Deadline, inputLimit, timerLimit } from './deadline.js'
@@ -152,7 +153,7 @@ export class OutgoingCall implements BodySink {
   /** Sends input beside the answer. If it fails, so does the call, unless it is the other side that wants no more. */
   pump(input: Promise<void>): void {
     input.catch((error: unknown) => {
-      if (!this.#refused) this.fail(error as Error, CloseCode.CANCELLED)
+      if (!this.#refused) this.fail(asError(error), CloseCode.CANCELLED)
     })
   }
 

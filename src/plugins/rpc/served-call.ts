@@ -14,7 +14,7 @@ import type { Deadline } from './deadline.js'
 import { FrameType, textFrame, type Frame } from './frames.js'
 import { parseJson } from './json.js'
 import { errorText, type MessageId, type Request } from './messages.js'
-import { errorToWire } from './errors.js'
+import { asError, errorToWire } from './errors.js'
 import type { RpcOptions } from './options.js'
 import { WireError } from './wire-error.js'
 
@@ -136,7 +136,7 @@ export class ServedCall implements CallContext {
   /** Ends the call with an error. Returns its JSON-RPC code. */
   fail(thrown: unknown): number {
     // A handler that was interrupted may throw anything; why it was interrupted is what counts.
-    const error = this.#failure ?? thrown
+    const error = this.#failure ?? asError(thrown)
     const wire = errorToWire(error)
     const { channel } = this
     const code = closeCodeOf(error)

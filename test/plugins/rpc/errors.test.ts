@@ -88,7 +88,30 @@ describe('rpc: errors', () => {
       }
     }
     const notJson = new RpcError(1, 'x', { data: 1n as never })
-    for (const thrown of [undefined, null, 'text', 7, Symbol('s'), hostile, notJson, new Error('x'.repeat(10_000))]) {
+    const hostileCause = Object.defineProperty(new Error('cause'), 'cause', {
+      get() {
+        throw new Error('no')
+      }
+    })
+    const proxy: unknown = new Proxy(new Error('proxy'), {
+      getPrototypeOf() {
+        throw new Error('no')
+      }
+    })
+    const nested = new Error('outer', { cause: proxy })
+    for (const thrown of [
+      undefined,
+      null,
+      'text',
+      7,
+      Symbol('s'),
+      hostile,
+      notJson,
+      hostileCause,
+      proxy,
+      nested,
+      new Error('x'.repeat(10_000))
+    ]) {
       const takeBack = pair.server.rpc.register({ odd: fails(thrown) })
       const error = await call('odd')
       expect(error).to.be.instanceOf(RpcError)
