@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs'
+import { defer, type Observable } from 'rxjs'
 import {
   Connector,
   ConnectionPool,
@@ -77,7 +77,8 @@ export interface Peer {
 /**
  * A node of the network: what an application holds. Made by {@link createNode}.
  *
- * Every method throws or rejects with `ERR_STATE` while the node is stopped.
+ * While it is stopped, whatever asks for the network throws, rejects or fails with `ERR_STATE`; `events`, `peer`,
+ * `health`, `start` and `stop` go on working.
  */
 export class Node implements AsyncDisposable {
   /** The kernel underneath, for resolving other contracts. */
@@ -117,7 +118,7 @@ export class Node implements AsyncDisposable {
 
   /** The same, step by step: discovery, dialling, connected. Unsubscribing cancels. */
   connect$(target: string | Contact, options?: Cancellable): Observable<ConnectStep> {
-    return this.kernel.resolve(Connector).connect$(targetOf(target), options)
+    return defer(() => this.kernel.resolve(Connector).connect$(targetOf(target), options))
   }
 
   /** A handle for another node, by its id or contact; throws `ERR_INVALID_INPUT` if it is malformed. */
@@ -147,7 +148,7 @@ export class Node implements AsyncDisposable {
 
   /** Nodes that provide what the key names. Needs a plugin that provides `Records`. */
   providers(key: Uint8Array, options?: Cancellable): Observable<Contact> {
-    return this.kernel.resolve(Records).providers$(key, options)
+    return defer(() => this.kernel.resolve(Records).providers$(key, options))
   }
 
   health(): Promise<KernelHealth> {

@@ -5,7 +5,8 @@ import { Clock, systemClock, withDeadline } from './clock.js'
 import { checkConfigurations } from './configuration.js'
 import { makeContainer } from './container.js'
 import { abortReason, AbortError, KernelError, LifecycleError, messageOf, type PeerloomError } from './errors.js'
-import { EventHub, type EventMap, type EventType, type KernelEvent } from './events.js'
+import { EventHub } from './event-hub.js'
+import type { EventMap, EventType, KernelEvent } from './events.js'
 import { buildGraph } from './graph.js'
 import { silentLogger, type Logger } from './log.js'
 import { type Health, type Launched, type Plugin } from './plugin.js'
@@ -82,16 +83,26 @@ export class Kernel implements AsyncDisposable {
   /**
    * Checks the graph and every configuration, then starts all plugins as parallel as their dependencies allow. If one
    * fails, stops those that had started and throws `ERR_START` with every plugin's outcome. Also throws `ERR_GRAPH`,
-   * `ERR_CONFIG`, `ERR_ABORTED`, and `ERR_STATE` while stopping. Does nothing if started; joins a start under way.
+   * `ERR_CONFIG`, `ERR_ABORTED`, and `ERR_STATE` while stopping. Does nothing if started; joins a start under way, which only the signal of its
+   * first caller gives up.
    */
   async start(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     if (this.#state === 'started') return
     if (this.#state === 'stopping')
       throw new KernelError('ERR_STATE', 'cannot start while stopping; await stop() first')
-    this.#starting ??= this.#start(options.signal).finally(() => {
+    if (this.#starting !== undefined) {
+      await this.#joined(this.#starting, options.signal)
+      return
+    }
+    this.#starting = this.#start(options.signal).finally(() => {
       this.#starting = undefined
     })
     await this.#starting
+  }
+
+  /** Waits for a start that another caller has begun; an aborted signal ends this waiting alone. */
+  async #joined(start: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    await withDeadline(this.#around.clock, Infinity, () => start, { signal })
   }
 
   async #start(signal: AbortSignal | undefined): Promise<void> {

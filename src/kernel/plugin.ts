@@ -32,7 +32,7 @@ export interface PluginContext<C = unknown> {
   readonly signal: AbortSignal
   /** Registers a clean-up. Each is awaited; one that throws does not keep the others from running. */
   defer(cleanUp: () => unknown): void
-  /** Time; timers set here are cancelled at stop. */
+  /** Time. Timers are cancelled when the plugin begins to stop; clean-ups may set further ones, until they are done. */
   readonly clock: Clock
   /** Chance, for anything but secrets. */
   readonly random: Random
@@ -130,8 +130,8 @@ export function definePlugin<
   return makePlugin(definition, (dependencies, context) => {
     const health = definition.health?.bind(definition)
     const provided: unknown = definition.start(dependencies as Dependencies<N, O>, context as never)
-    return provided instanceof Promise
-      ? provided.then((value: unknown) => ({ provided: value, health }))
+    return isThenable(provided)
+      ? Promise.resolve(provided).then((value: unknown) => ({ provided: value, health }))
       : { provided, health }
   }) as Plugin<S>
 }
@@ -200,4 +200,8 @@ export interface PerConsumer<T> {
 export function viewFor(implementation: unknown, consumer: Consumer): unknown {
   const makeView = (implementation as Partial<PerConsumer<unknown>> | undefined | null)?.[forPlugin]
   return makeView === undefined ? implementation : makeView.call(implementation, consumer)
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

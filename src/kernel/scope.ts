@@ -2,7 +2,8 @@ import type { Observable } from 'rxjs'
 import { Subject, takeUntil } from 'rxjs'
 import type { Clock, ClockTimer } from './clock.js'
 import { AbortError, DeadlineError } from './errors.js'
-import type { EventEmitterOf, EventHub, KernelEvent } from './events.js'
+import type { EventHub } from './event-hub.js'
+import type { EventEmitterOf, KernelEvent } from './events.js'
 import { namedLogger, type Logger } from './log.js'
 import type { PluginContext } from './plugin.js'
 import type { Random } from './random.js'
@@ -26,6 +27,7 @@ export class Scope {
   #timers: Set<ClockTimer> | undefined
   #closed = false
   #aborted = false
+  #over = false
 
   constructor(
     readonly name: string,
@@ -86,9 +88,15 @@ export class Scope {
     this.#closed = true
     this.abort()
     this.#ended?.next()
+    this.#clearTimers()
+    if (this.#cleanUps.length > 0) return this.#unwind(timeoutMs)
+    this.#over = true
+    return []
+  }
+
+  #clearTimers(): void {
     for (const timer of this.#timers ?? []) timer.clear()
     this.#timers?.clear()
-    return this.#cleanUps.length === 0 ? [] : this.#unwind(timeoutMs)
   }
 
   async #unwind(timeoutMs: number): Promise<unknown[]> {
@@ -112,6 +120,9 @@ export class Scope {
         resolve()
       })
     })
+    // Clean-ups may have set timers of their own.
+    this.#over = true
+    this.#clearTimers()
     return [...errors]
   }
 
@@ -136,7 +147,7 @@ export class Scope {
       monotonic: () => clock.monotonic(),
       hold: () => clock.hold(),
       setTimeout: (callback, ms, options) => {
-        if (this.#closed) return { clear: () => undefined }
+        if (this.#over) return { clear: () => undefined }
         const fire = (): void => {
           timers.delete(timer)
           callback()

@@ -74,6 +74,8 @@ export class Session {
     void aborted.then((reason) => {
       fail(reason)
     })
+    // A stop that came while configurations were being checked counts before anything begins.
+    await Promise.resolve()
     const { order, dependencies, dependents } = this.graph
     const walked = walk(order, dependencies, dependents, (plugin) => {
       if (failed !== undefined) return false

@@ -228,6 +228,53 @@ describe('start and stop', () => {
     ])
   })
 
+  it('lets clean-ups wait by the clock of their plugin', async () => {
+    const clock = new VirtualClock()
+    const plugin = definePlugin({
+      name: 'lingering',
+      start: (_, ctx) => ctx.defer(() => sleep(ctx.clock, 50))
+    })
+    const kernel = kernelOf([plugin], { clock })
+    await kernel.start()
+    await clock.until(kernel.stop())
+    expect([clock.monotonic(), clock.pending]).to.deep.equal([50, 0])
+  })
+
+  it('begins nothing if it is stopped while it checks the configuration', async () => {
+    const log: string[] = []
+    let checked: () => void = () => undefined
+    const schema = {
+      '~standard': {
+        version: 1 as const,
+        vendor: 'test',
+        validate: () => new Promise<{ value: object }>((resolve) => (checked = () => resolve({ value: {} })))
+      }
+    }
+    const slow = definePlugin({ name: 'slow', config: schema, start: () => void log.push('+slow') })
+    const kernel = kernelOf([scripted('quick', log), slow])
+    const starting = rejection(kernel.start())
+    const stopping = kernel.stop()
+    checked()
+    expect(await starting).to.have.property('code', 'ERR_ABORTED')
+    await stopping
+    expect(log).to.deep.equal([])
+  })
+
+  it('lets whoever joins a start give up waiting without giving it up', async () => {
+    let release: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    const kernel = kernelOf([scripted('a', [], { start: () => gate })])
+    const controller = new AbortController()
+    const first = kernel.start()
+    const joined = rejection(kernel.start({ signal: controller.signal }))
+    controller.abort()
+    expect(await joined).to.have.property('code', 'ERR_ABORTED')
+    release()
+    await first
+    expect(kernel.state).to.equal('started')
+    await kernel.stop()
+  })
+
   it('refuses a plugin that returns something other than it provides', async () => {
     const wrong = { name: 'wrong', provides: { own: probe('wrong') } }
     for (const returned of [{}, { own: undefined }, { own: { name: '' }, other: 1 }, undefined]) {

@@ -59,9 +59,15 @@ function* hostile(random: () => number, captured: readonly Buffer[]): Generator<
     }
   }
   for (let i = 0; i < RANDOM_DATAGRAMS; i++) {
-    const bytes = Buffer.alloc(1 + below(1500))
-    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt8(below(256), at)
-    bytes[0] = below(256)
+    const bytes = Buffer.allocUnsafe(1 + below(1500))
+    for (let at = 0; at < bytes.length; at++) bytes[at] = below(256)
+    // One in four claims to be a QUIC packet of our version, with connection ids of proper lengths.
+    if (i % 4 === 0 && bytes.length > 50) {
+      bytes[0]! |= 0xc0
+      bytes.writeUInt32BE(1, 1)
+      bytes[5] = 20
+      bytes[26] = 20
+    }
     yield bytes
   }
 }

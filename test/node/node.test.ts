@@ -11,8 +11,11 @@ import {
   ofType,
   Router,
   RpcRegistry,
+  systemClock,
   Transport,
   unary,
+  type Clock,
+  type ClockTimer,
   type KernelEvent,
   type Node,
   type Plugin
@@ -179,16 +182,37 @@ describe('a node', () => {
   })
 
   it('leaves no socket or timer behind', async () => {
-    // The runner sets a timer of its own once a test has begun to wait.
-    await Promise.resolve()
-    const count = () =>
-      process.getActiveResourcesInfo().filter((name) => name === 'UDPWRAP' || name === 'Timeout').length
-    const before = count()
-    const a = await createNode(LOCAL)
-    const b = await createNode({ ...LOCAL, seeds: [a.contact] })
+    const timers = new Set<ClockTimer>()
+    const clock: Clock = {
+      ...systemClock,
+      setTimeout(callback, ms, options) {
+        const inner = systemClock.setTimeout(
+          () => {
+            timers.delete(timer)
+            callback()
+          },
+          ms,
+          options
+        )
+        const timer = {
+          clear: () => {
+            timers.delete(timer)
+            inner.clear()
+          }
+        }
+        timers.add(timer)
+        return timer
+      }
+    }
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'UDPWrap').length
+    const before = sockets()
+    const a = await createNode({ ...LOCAL, clock })
+    const b = await createNode({ ...LOCAL, clock, seeds: [a.contact] })
+    expect(sockets()).to.equal(before + 2)
+    expect(timers.size).to.be.greaterThan(0)
     await Promise.all([a.stop(), b.stop()])
     // The system lets go of a socket a turn of the loop after it was closed.
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
-    expect(count()).to.equal(before)
+    expect({ sockets: sockets(), timers: timers.size }).to.deep.equal({ sockets: before, timers: 0 })
   })
 })

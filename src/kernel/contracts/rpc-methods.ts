@@ -28,7 +28,7 @@ export interface CallMeta {
 
 /** What a handler knows of its call. */
 export interface CallContext {
-  /** Aborted when the caller cancels, the deadline passes, the connection ends or the method is taken back. */
+  /** Aborted when the caller cancels, the deadline passes, the connection ends or the plugin that offers the method stops. */
   readonly signal: AbortSignal
   readonly timer: CallTimer
   readonly meta: CallMeta

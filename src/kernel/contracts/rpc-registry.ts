@@ -14,7 +14,7 @@ export const RpcCode = {
   HANDLER_FAILED: -32000,
   /** The call took longer than the shorter of both sides' limits. */
   TIMEOUT: -32001,
-  /** The caller gave up, or the method was taken back. */
+  /** The caller gave up, or the plugin that offers the method is stopping. */
   CANCELLED: -32002,
   /** The node has too much to do. */
   BUSY: -32003,
@@ -61,7 +61,7 @@ export type RpcTarget = Connection | ((options: { signal?: AbortSignal | undefin
  */
 export interface RpcRegistry {
   /**
-   * Offers methods until the returned function is called. Throws `ERR_INVALID_INPUT` for a name that is taken or
+   * Offers methods until the returned function is called; calls that are under way then finish. Throws `ERR_INVALID_INPUT` for a name that is taken or
    * malformed (letters, digits, `_`, `.`, `-`; `rpc.` is reserved), and then offers none of them.
    */
   register(methods: MethodMap, options?: RegisterOptions): () => void

@@ -16,7 +16,7 @@ export const CloseCode = {
   DUPLICATE: 0x03,
   /** Too many connections. */
   LIMIT: 0x04,
-  /** Unused for long. */
+  /** Nothing was heard for long. */
   IDLE: 0x05,
   /** The peer broke the protocol. */
   PROTOCOL: 0x06,
@@ -71,7 +71,8 @@ export interface Stream {
   readonly connection: Connection
   /**
    * The next chunk that has arrived; `null` at the end of input; `undefined` if nothing is there yet, in which case
-   * `onReadable` is called once something is. Throws {@link StreamResetError} or {@link ConnectionClosedError}.
+   * `onReadable` is called once something is. Throws {@link StreamResetError} or {@link ConnectionClosedError}; what
+   * arrived before the peer closed the connection comes first.
    */
   read(): Uint8Array | null | undefined
   /** Called when `read` has something new to say after it returned `undefined`, a failure included. One at a time. */
@@ -169,7 +170,8 @@ export interface Transport {
   readonly name: string
   /**
    * Connects to a node at an IP address. Rejects with `ERR_DIAL` (nothing answers, the address cannot be sent to,
-   * the protocols do not match), `ERR_PEER_MISMATCH` (someone else answers), `ERR_LIMIT`, or the signal's reason;
+   * the protocols do not match), `ERR_PEER_MISMATCH` (someone else answers), `ERR_LIMIT`, `ERR_ABORTED` once the
+   * transport stops, or the signal's reason;
    * nothing is left behind then.
    */
   dial(peer: NodeId, address: Address, options?: DialOptions): Promise<Connection>

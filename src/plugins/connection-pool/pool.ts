@@ -1,3 +1,4 @@
+import { EventEmitter } from 'eventemitter3'
 import { defer, of, Subject, throwError, type Observable } from 'rxjs'
 import { Address, InvalidInputError, PeerloomError, type Contact, type NodeId } from '../../model/index.js'
 import {
@@ -24,6 +25,8 @@ import type { z } from 'zod'
 
 /** Connections to one peer that may drain at once; the oldest is closed when there are more. */
 export const MAX_DRAINING = 2
+/** Attempts that one race is told to as events; of more, the first. */
+export const MAX_ATTEMPTS = 16
 
 interface Dependencies {
   readonly transport: Transport
@@ -37,12 +40,19 @@ interface Peer {
   readonly draining: Map<Connection, () => void>
 }
 
+/** A race, and the attempts that share it; each is told the whole story. */
+interface RaceEntry {
+  readonly race: Race
+  readonly attempts: Set<string>
+  readonly told: DialStep[]
+}
+
 type Context = PluginContext<z.output<typeof connectionPoolOptions>>
 
 export class Pool implements ConnectionPool {
   readonly #peers = new Map<NodeId, Peer>()
-  readonly #races = new Map<NodeId, Race>()
-  readonly #handlers = new Set<(connection: Connection) => void>()
+  readonly #races = new Map<NodeId, RaceEntry>()
+  readonly #emitter = new EventEmitter<{ connection: [Connection] }>()
   readonly #changes = new Subject<PeerChange>()
   readonly peers$: Observable<PeerChange> = this.#changes.asObservable()
 
@@ -86,14 +96,15 @@ export class Pool implements ConnectionPool {
   }
 
   onConnection(handler: (connection: Connection) => void): () => void {
-    // Its own function each time, so that one handler given twice is two.
+    // Its own function each time, so that one handler given twice is two; one that throws harms no other.
     const entry = (connection: Connection): void => {
-      handler(connection)
+      this.#hand(connection, handler)
     }
-    this.#handlers.add(entry)
-    for (const connection of [...this.#peers.values()].flatMap(all))
-      if (isLive(connection)) this.#hand(connection, entry)
-    return () => this.#handlers.delete(entry)
+    this.#emitter.on('connection', entry)
+    for (const connection of [...this.#peers.values()].flatMap(all)) if (isLive(connection)) entry(connection)
+    return () => {
+      this.#emitter.off('connection', entry)
+    }
   }
 
   disconnect(peer: NodeId, code: number = CloseCode.OK, reason = ''): void {
@@ -113,13 +124,13 @@ export class Pool implements ConnectionPool {
       connection.close(CloseCode.LIMIT, 'too many connections')
       return
     }
-    this.#admit(connection, 0, undefined)
-    this.#races.get(peer)?.arrive(connection, dialsPrevail(this.on.identity.nodeId, peer))
+    this.#admit(connection, 0, [])
+    this.#races.get(peer)?.race.arrive(connection, dialsPrevail(this.on.identity.nodeId, peer))
   }
 
   /** Closes everything. Resolves when the connections are closed. */
   async stop(): Promise<void> {
-    this.#handlers.clear()
+    this.#emitter.removeAllListeners()
     const connections = [...this.#peers.values()].flatMap(all)
     for (const connection of connections) connection.close(CloseCode.SHUTDOWN, 'the node is stopping')
     await Promise.all(connections.map(({ closed }) => closed))
@@ -133,21 +144,27 @@ export class Pool implements ConnectionPool {
     }
     const live = this.get(peer)
     if (live !== undefined) return of({ type: 'connected', connection: live })
-    let race = this.#races.get(peer)
-    if (race === undefined) {
+    let entry = this.#races.get(peer)
+    if (entry === undefined) {
       if (this.#peers.size + this.#races.size >= this.ctx.config.maxConnections)
         return throwError(() => this.#limitError())
-      race = this.#makeRace(peer, attempt)
-      this.#races.set(peer, race)
+      entry = this.#makeRace(peer)
+      this.#races.set(peer, entry)
     }
-    race.add(contact.addresses)
-    return race.steps$
+    if (attempt !== undefined && !entry.attempts.has(attempt) && entry.attempts.size < MAX_ATTEMPTS) {
+      entry.attempts.add(attempt)
+      for (const step of entry.told) this.#tell(peer, step, [attempt])
+    }
+    entry.race.add(contact.addresses)
+    return entry.race.steps$
   }
 
-  #makeRace(peer: NodeId, attempt: string | undefined): Race {
+  #makeRace(peer: NodeId): RaceEntry {
     const { transport, datagrams } = this.on
-    const { clock, config, events } = this.ctx
-    return new Race({
+    const { clock, config } = this.ctx
+    const attempts = new Set<string>()
+    const told: DialStep[] = []
+    const race = new Race({
       peer,
       clock,
       staggerMs: config.staggerMs,
@@ -160,17 +177,24 @@ export class Pool implements ConnectionPool {
           connection.close(CloseCode.LIMIT, 'too many connections')
           throw this.#limitError()
         }
-        return this.#admit(connection, ms, attempt)
+        return this.#admit(connection, ms, [...attempts])
       },
       tell: (step) => {
-        if (step.type === 'dialing') {
-          events.emit('dial.started', { peer, address: step.address }, { attempt })
-        } else if (step.type === 'failed') {
-          events.emit('dial.failed', { peer, ...step.failure }, { attempt })
-        }
+        told.push(step)
+        this.#tell(peer, step, [...attempts])
       },
       ended: () => this.#races.delete(peer)
     })
+    return { race, attempts, told }
+  }
+
+  /** Tells a step of a race as an event of each attempt that shares it. */
+  #tell(peer: NodeId, step: DialStep, attempts: readonly (string | undefined)[]): void {
+    const { emit } = this.ctx.events
+    for (const attempt of attempts.length === 0 ? [undefined] : attempts) {
+      if (step.type === 'dialing') emit('dial.started', { peer, address: step.address }, { attempt })
+      else if (step.type === 'failed') emit('dial.failed', { peer, ...step.failure }, { attempt })
+    }
   }
 
   #isFullFor(peer: NodeId): boolean {
@@ -183,16 +207,18 @@ export class Pool implements ConnectionPool {
   }
 
   /** Takes a new connection in, and gives the one to its peer that is used from now on. */
-  #admit(connection: Connection, ms: number, attempt: string | undefined): Connection {
+  #admit(connection: Connection, ms: number, attempts: readonly string[]): Connection {
     const { id, peer, direction, remote } = connection
     const isNew = !this.#peers.has(peer)
     const entry = this.#place(connection)
-    this.ctx.events.emit('connection.opened', { peer, connection: id, direction, address: remote, ms }, { attempt })
+    for (const attempt of attempts.length === 0 ? [undefined] : attempts) {
+      this.ctx.events.emit('connection.opened', { peer, connection: id, direction, address: remote, ms }, { attempt })
+    }
     void connection.closed.then((info) => {
-      this.#remove(connection, info, attempt)
+      this.#remove(connection, info, attempts[0])
     })
-    // A handler that is registered by another one is given the connection then.
-    for (const handler of [...this.#handlers]) this.#hand(connection, handler)
+    // A handler that is registered by another one meanwhile was given the connection then.
+    this.#emitter.emit('connection', connection)
     if (isNew) this.#changes.next({ type: 'connected', connection })
     return entry.current
   }

@@ -1,4 +1,17 @@
-import { defer, EMPTY, filter, finalize, map, of, ReplaySubject, share, takeUntil, tap, throwError } from 'rxjs'
+import {
+  defer,
+  EMPTY,
+  filter,
+  finalize,
+  map,
+  of,
+  ReplaySubject,
+  share,
+  Subscription,
+  takeUntil,
+  tap,
+  throwError
+} from 'rxjs'
 import type { Observable } from 'rxjs'
 import type { z } from 'zod'
 import { InvalidInputError, NodeId, type Contact } from '../../model/index.js'
@@ -31,6 +44,9 @@ const ATTEMPT_ID_BYTES = 6
 type Context = PluginContext<z.output<typeof connectorOptions>>
 
 interface Attempt {
+  readonly id: string
+  /** Dials of contacts that callers handed in meanwhile: they join the race that runs, at whatever stage. */
+  readonly hinted: Subscription
   readonly steps$: Observable<ConnectStep>
   readonly hints: ReplaySubject<Contact>
 }
@@ -71,7 +87,11 @@ export class PathFinder implements Connector {
     }
     const running = this.#attempts.get(peer)
     if (running === undefined) return this.#begin(peer, contact).steps$
-    if (contact !== undefined) running.hints.next(contact)
+    if (contact !== undefined) {
+      running.hints.next(contact)
+      const dial = this.on.pool.dial$(contact, { attempt: running.id })
+      running.hinted.add(dial.subscribe({ error: () => undefined }))
+    }
     return running.steps$
   }
 
@@ -80,7 +100,9 @@ export class PathFinder implements Connector {
     const id = Buffer.from(random.bytes(ATTEMPT_ID_BYTES)).toString('base64url')
     const startedAt = clock.monotonic()
     const hints = new ReplaySubject<Contact>(MAX_HINTS)
+    const hinted = new Subscription()
     const end = (): void => {
+      hinted.unsubscribe()
       if (this.#attempts.get(peer) === attempt) this.#attempts.delete(peer)
     }
     const steps$ = this.#path(peer, contact, hints, id).pipe(
@@ -103,7 +125,7 @@ export class PathFinder implements Connector {
       finalize(end),
       share({ connector: () => new ReplaySubject<ConnectStep>(MAX_REPLAYED_STEPS) })
     )
-    const attempt: Attempt = { steps$, hints }
+    const attempt: Attempt = { id, hinted, steps$, hints }
     this.#attempts.set(peer, attempt)
     return attempt
   }

@@ -28,8 +28,8 @@ export interface Service {
 
 /** The two calls of Kademlia, as asked by this node and as answered by it. */
 export class Protocol {
-  /** Nodes that are being asked, dialling included. */
-  readonly #asked = new Set<NodeId>()
+  /** How many queries each node is being asked, dialling included. */
+  readonly #asked = new Map<NodeId, number>()
 
   /** @param timeoutMs what one query may take, dialling included */
   constructor(
@@ -81,7 +81,7 @@ export class Protocol {
   ): Promise<{ connection: Connection; answer: unknown }> {
     const { pool, clock } = this.deps
     const node = 'addresses' in target ? target.id : target.peer
-    this.#asked.add(node)
+    this.#asked.set(node, (this.#asked.get(node) ?? 0) + 1)
     try {
       return await withDeadline(
         clock,
@@ -96,7 +96,9 @@ export class Protocol {
         }
       )
     } finally {
-      this.#asked.delete(node)
+      const others = (this.#asked.get(node) ?? 1) - 1
+      if (others > 0) this.#asked.set(node, others)
+      else this.#asked.delete(node)
     }
   }
 

@@ -81,7 +81,7 @@ export class Endpoint implements Transport {
   // A refusal must reject, not be thrown.
   async dial(peer: NodeId, address: Address, { signal }: DialOptions = {}): Promise<Connection> {
     if (signal?.aborted === true) throw abortReason(signal)
-    if (this.#stopped) throw new PeerloomError('ERR_STATE', 'the transport has stopped')
+    if (this.#stopped) throw new AbortError('the transport has stopped')
     const family = Address.family(address)
     if (family === undefined || !this.around.datagrams.primary.families.has(family)) {
       throw new PeerloomError('ERR_DIAL', `${Address.format(address)} cannot be sent to from here`)

@@ -1,4 +1,4 @@
-import { abortReason, PeerloomError, type Stream } from '../../kernel/index.js'
+import { abortReason, PeerloomError, type ConnectionClosedError, type Stream } from '../../kernel/index.js'
 import type { Frame } from './codec.js'
 import { MemoryStream, type StreamHost } from './stream.js'
 
@@ -119,7 +119,7 @@ export class StreamTable {
   }
 
   /** Ends everything. */
-  fail(error: PeerloomError): void {
+  fail(error: ConnectionClosedError): void {
     this.#arrivals.length = 0
     for (const { reject } of this.#opens) reject(error)
     this.#opens.clear()

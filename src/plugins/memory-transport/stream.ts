@@ -1,6 +1,7 @@
 import {
   CloseCode,
   PeerloomError,
+  type ConnectionClosedError,
   STREAM_HIGH_WATER_BYTES,
   STREAM_OVERFLOW_BYTES,
   StreamResetError,
@@ -63,13 +64,13 @@ export class MemoryStream implements Stream {
   }
 
   read(): Uint8Array | null | undefined {
-    if (this.#readFailure !== undefined) throw this.#readFailure
     const chunk = this.#input.shift()
     if (chunk !== undefined) {
       this.#readBytes += chunk.length
       this.#grantCredit()
       return chunk
     }
+    if (this.#readFailure !== undefined) throw this.#readFailure
     if (this.#inputOver) return null
     this.#readerWaits = true
     return undefined
@@ -77,7 +78,7 @@ export class MemoryStream implements Stream {
 
   write(chunk: Uint8Array): boolean {
     this.#checkWritable()
-    if (this.#bufferedBytes > 0 && this.#bufferedBytes + chunk.length > STREAM_OVERFLOW_BYTES) {
+    if (this.#bufferedBytes + chunk.length > STREAM_OVERFLOW_BYTES) {
       throw new PeerloomError('ERR_STREAM_OVERFLOW', 'the peer takes no more; wait for onWritable after false')
     }
     if (chunk.length > 0) {
@@ -179,8 +180,9 @@ export class MemoryStream implements Stream {
   }
 
   /** The connection has ended. What arrived complete can still be read. */
-  fail(error: PeerloomError): void {
-    if (!this.#inputOver) this.#failReading(error)
+  fail(error: ConnectionClosedError): void {
+    // What the peer said before it closed the connection can still be read.
+    if (!this.#inputOver) this.#failReading(error, error.info.by === 'peer')
     if (!this.#outputOver) this.#failWriting(error)
     this.#closeIfOver()
   }
@@ -201,9 +203,9 @@ export class MemoryStream implements Stream {
     this.#wakeReader()
   }
 
-  #failReading(error: PeerloomError): void {
+  #failReading(error: PeerloomError, keepInput = false): void {
     this.#readFailure = error
-    this.#input.length = 0
+    if (!keepInput) this.#input.length = 0
     this.#endReading()
   }
 

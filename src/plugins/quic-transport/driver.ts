@@ -251,7 +251,7 @@ export class Driver {
     const byUs = native.localError()
     if (byPeer !== null) this.#end(infoOf(byPeer, 'peer'))
     else if (byUs !== null) this.#end(infoOf(byUs, 'us'))
-    else this.#end({ code: CloseCode.TIMEOUT, reason: 'the peer has fallen silent', by: 'timeout', transport: false })
+    else this.#end({ code: CloseCode.IDLE, reason: 'the peer has fallen silent', by: 'timeout', transport: false })
   }
 
   #end(info: CloseInfo): void {

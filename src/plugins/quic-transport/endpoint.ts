@@ -136,7 +136,7 @@ export class Endpoint implements Transport, DriverHost {
   }
 
   /** Closes every connection, repeats the closes to peers that missed them for a while, and forgets everything. */
-  async stop(clock: Clock): Promise<void> {
+  async stop(): Promise<void> {
     this.#stopping = true
     this.#untaken.clear()
     const hadConnections = this.#count.live > 0
@@ -144,7 +144,7 @@ export class Endpoint implements Transport, DriverHost {
       session.cancel(new AbortError('the transport is stopping'))
       session.driver.close(CloseCode.SHUTDOWN, 'the node is stopping')
     }
-    if (hadConnections) await sleep(clock, this.#parts.options.closeLingerMs)
+    if (hadConnections) await sleep(this.clock, this.#parts.options.closeLingerMs)
     this.#stopReceiving()
     for (const session of [...this.#sessions]) session.driver.abandon()
   }

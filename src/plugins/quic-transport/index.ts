@@ -1,4 +1,4 @@
-import { Clock, Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
+import { Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
 import { Endpoint } from './endpoint.js'
 import { quicTransportOptions } from './options.js'
 import { loadQuiche } from './quiche.js'
@@ -12,18 +12,17 @@ export type { QuicTransportOptions } from './options.js'
  */
 export const quicTransport = definePlugin({
   name: 'quic-transport',
-  needs: { datagrams: Datagrams, identity: Identity, realClock: Clock },
+  needs: { datagrams: Datagrams, identity: Identity },
   provides: { transport: Transport },
   config: quicTransportOptions,
-  async start({ datagrams, identity, realClock }, context) {
+  async start({ datagrams, identity }, context) {
     const { name, config, clock, log } = context
     const release = clock.hold()
     try {
       const [quiche, certificate] = await Promise.all([loadQuiche(), identity.certificate()])
       checkCertificate(certificate, identity.nodeId)
       const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log })
-      // The context's own clock is over when a plugin stops.
-      context.defer(() => transport.stop(realClock))
+      context.defer(() => transport.stop())
       return { transport }
     } finally {
       release()

@@ -1,12 +1,12 @@
 import type { Clock, PluginContext } from '../../kernel/index.js'
 import type { ByteBudgets } from './byte-budget.js'
 import type { OutgoingCall } from './outgoing-call.js'
-import type { RpcOptions } from './options.js'
+import type { RpcSettings } from './options.js'
 
 /** What calls of both directions share. */
 export interface RpcEnvironment {
   readonly clock: Clock
-  readonly options: RpcOptions
+  readonly options: RpcSettings
   readonly emit: PluginContext['events']['emit']
   /** What the unfinished messages on each connection must fit into. */
   readonly budgets: ByteBudgets

@@ -1,7 +1,7 @@
 import { ConnectionPool, definePlugin, RpcRegistry } from '../../kernel/index.js'
 import { ByteBudgets } from './byte-budget.js'
 import type { RpcEnvironment } from './environment.js'
-import { RpcOptions } from './options.js'
+import { rpcOptions } from './options.js'
 import { Registry } from './registry.js'
 
 export {
@@ -25,14 +25,14 @@ export {
   type JSONRPCResult,
   type JSONValue
 } from './matrix.js'
-export { RpcOptions } from './options.js'
+export type { RpcOptions } from './options.js'
 
 /** Calls between nodes, in the wire format `peerloom/1` (docs/protocol.md). */
 export const rpc = definePlugin({
   name: 'rpc',
   needs: { pool: ConnectionPool },
   provides: { rpc: RpcRegistry },
-  config: RpcOptions,
+  config: rpcOptions,
   start({ pool }, context) {
     const { clock, config, events } = context
     const environment: RpcEnvironment = {

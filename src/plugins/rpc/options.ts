@@ -3,7 +3,7 @@ import { z } from 'zod'
 const limitMs = z.number().min(1).or(z.literal(Infinity))
 
 /** Options of the rpc plugin. */
-export const RpcOptions = z
+export const rpcOptions = z
   .strictObject({
     /**
      * Milliseconds that a call may take, made or served, unless the method or the caller says otherwise; Infinity for
@@ -31,4 +31,7 @@ export const RpcOptions = z
   })
   .prefault({})
 
-export type RpcOptions = z.output<typeof RpcOptions>
+export type RpcOptions = z.input<typeof rpcOptions>
+
+/** The options with their defaults. */
+export type RpcSettings = z.output<typeof rpcOptions>

@@ -15,7 +15,7 @@ import { FrameType, textFrame, type Frame } from './frames.js'
 import { parseJson } from './json.js'
 import { errorText, type MessageId, type Request } from './messages.js'
 import { asError, errorToWire } from './errors.js'
-import type { RpcOptions } from './options.js'
+import type { RpcSettings } from './options.js'
 import { WireError } from './wire-error.js'
 
 /** A call that this node answers: the context its handler sees, and what ends it. */
@@ -31,7 +31,7 @@ export class ServedCall implements CallContext {
     readonly channel: Channel,
     readonly meta: CallMeta,
     readonly deadline: Deadline,
-    readonly options: RpcOptions,
+    readonly options: RpcSettings,
     /** Called once the call is over and its handler has come to rest. */
     private readonly onIdle: () => void
   ) {

@@ -125,6 +125,20 @@ describe('the race of addresses', () => {
     await stop()
   })
 
+  it('tells the whole story to every attempt that shares it', async () => {
+    const { clock, transport, pool, events, stop } = await startPool()
+    transport.plans.set('192.0.2.1', { ms: 100, fails: 'ERR_DIAL' })
+    transport.plans.set('192.0.2.2', { ms: 100 })
+    const target = contact(larger, '192.0.2.1', '192.0.2.2')
+    pool.dial$(target).subscribe()
+    await clock.advance(150)
+    pool.dial$(target, { attempt: 'a1' }).subscribe()
+    await clock.advance(1_000)
+    const told = events.filter(({ attempt }) => attempt === 'a1').map(({ type }) => type)
+    expect(told).to.deep.equal(['dial.started', 'dial.failed', 'dial.started', 'connection.opened'])
+    await stop()
+  })
+
   it('goes on while anyone wants it, and leaves nothing when the last one has gone', async () => {
     const { clock, transport, pool, stop } = await startPool()
     const abort = new AbortController()

@@ -160,7 +160,7 @@ async function startOdd(certificate: Certificate): Promise<{ address: Address } 
   return {
     address: datagrams.primary.local,
     [Symbol.asyncDispose]: async () => {
-      await endpoint.stop(systemClock)
+      await endpoint.stop()
       await kernel.stop()
     }
   }

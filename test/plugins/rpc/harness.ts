@@ -1,4 +1,3 @@
-import type { z } from 'zod'
 import {
   client,
   ConnectionPool,
@@ -54,7 +53,7 @@ export interface Pair {
   stop(): Promise<void>
 }
 
-type Options = z.input<typeof RpcOptions>
+type Options = RpcOptions
 
 export function poolPlugin(...connections: Connection[]): Plugin {
   return definePlugin({

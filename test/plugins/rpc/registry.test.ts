@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { forPlugin, ofType, RpcCode, unary, type MethodMap } from '#src/kernel/index.js'
 import { ByteBudgets } from '#src/plugins/rpc/byte-budget.js'
-import { RpcOptions } from '#src/plugins/rpc/index.js'
+import { rpcOptions } from '#src/plugins/rpc/options.js'
 import { Registry } from '#src/plugins/rpc/registry.js'
 import { VirtualClock } from '#src/testkit/index.js'
 import { makePair, rejection, type Pair } from './harness.js'
@@ -11,7 +11,7 @@ const one = unary(() => 1)
 const bare = () =>
   new Registry({
     clock: new VirtualClock(),
-    options: RpcOptions.parse({}),
+    options: rpcOptions.parse({}),
     emit: () => undefined,
     budgets: new ByteBudgets(Infinity),
     outgoing: new Set(),
