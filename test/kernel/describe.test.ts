@@ -84,7 +84,7 @@ describe('the description of a kernel', () => {
     await clock.until(kernel.stop())
   })
 
-  it('draws a Mermaid graph, dotted where a wish is optional', async () => {
+  it('draws a Mermaid graph, dotted where a wish is optional', () => {
     const kernel = kernelOf([
       scripted('a', []),
       scripted('b', [], { needs: ['a'] }),

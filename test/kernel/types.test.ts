@@ -81,6 +81,7 @@ export const trunk = definePlugin({
     // An array is there even if nobody provides anything, so it is no `undefined`.
     assertType<Equal<typeof dependencies.more, readonly Wheel[]>>()
     assertType<Equal<typeof dependencies.engine, Engine | undefined>>()
+    expect(dependencies.more).to.deep.equal([])
   }
 })
 
@@ -108,8 +109,10 @@ export const resolving = (): void => {
   expect(kernel.resolve(Engine).power).to.equal(1)
   assertType<Equal<ReturnType<typeof kernel.tryResolve<typeof Engine>>, Engine | undefined>>()
   assertType<Equal<ReturnType<typeof kernel.resolve<typeof Spare>>, readonly Wheel[]>>()
-  // @ts-expect-error: there is no power in a wheel
-  kernel.watch(Wheel).subscribe((wheel) => wheel?.power)
+  kernel.watch(Wheel).subscribe((wheel) => {
+    assertType<Equal<typeof wheel, Wheel | undefined>>()
+    expect(wheel).to.equal(undefined)
+  })
   // @ts-expect-error: only a plugin can take the place of one
   void kernel.replace({ name: 'engine' })
   // @ts-expect-error: a plain symbol is no token
