@@ -1,4 +1,4 @@
-export { fromClass, plugin, use, useOptional, type PluginClass, type PluginInstance } from './class-plugin.js'
+export { fromClass, plugin, toPlugin, use, useOptional, type PluginClass, type PluginInstance } from './class-plugin.js'
 export { Clock, clockScheduler, sleep, systemClock, withDeadline, type ClockTimer } from './clock.js'
 export * from './contracts/index.js'
 export * from './errors.js'

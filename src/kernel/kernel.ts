@@ -1,6 +1,6 @@
 import { distinctUntilChanged, map, startWith, Subject, type Observable } from 'rxjs'
 import type { DependencyContainer } from 'tsyringe'
-import { fromClass, type PluginClass } from './class-plugin.js'
+import { toPlugin, type PluginClass } from './class-plugin.js'
 import { Clock, systemClock, withDeadline } from './clock.js'
 import { checkConfigurations } from './configuration.js'
 import { KernelContainer } from './container.js'
@@ -385,10 +385,6 @@ export class Kernel implements AsyncDisposable {
   #since(begun: number): number {
     return this.#around.clock.monotonic() - begun
   }
-}
-
-function toPlugin(plugin: Plugin | PluginClass): Plugin {
-  return typeof plugin === 'function' ? fromClass(plugin) : plugin
 }
 
 /** A kernel of these plugins; nothing runs before `start()`. */
