@@ -16,11 +16,10 @@ export {
   Kernel,
   MAX_WAITING_REPLACEMENTS,
   type KernelCallOptions,
-  type KernelHealth,
   type KernelOptions,
-  type KernelState,
-  type PluginHealth
+  type KernelState
 } from './kernel.js'
+export type { KernelHealth, PluginHealth } from './health.js'
 export { namedLogger, silentLogger, type Logger } from './log.js'
 export {
   definePlugin,
