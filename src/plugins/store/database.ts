@@ -131,7 +131,7 @@ export function levelDisk({ directory, sync, repair }: DiskOptions): Disk {
         await attempt('opened', () => openSound(db, path, directory)).catch(async (error: unknown) => {
           if (!repair || !(error instanceof DamagedError)) throw error
           mended = error.what
-          await attempt('repaired', () => mend(path, ClassicLevel.repair))
+          await attempt('repaired', () => mend(path, (location) => ClassicLevel.repair(location)))
           await attempt('opened', () => openSound(db, path, directory))
         })
       } catch (error) {
@@ -144,7 +144,7 @@ export function levelDisk({ directory, sync, repair }: DiskOptions): Disk {
   }
 }
 
-async function importLevel(): Promise<typeof import('classic-level')> {
+async function importLevel(): Promise<{ ClassicLevel: typeof ClassicLevel }> {
   try {
     return await import('classic-level')
   } catch (cause) {
@@ -166,7 +166,7 @@ async function openSound(db: Level, path: string, directory: string): Promise<vo
     // Another process may have opened it meanwhile, and a file may be half written.
     await refuseIfInUse(db)
     if (bad.some(({ state }) => state === 'foreign')) throw foreignError(directory)
-    throw new DamagedError(directory, headless ? 'no CURRENT file' : `${bad.map(({ name }) => name).join(', ')}`)
+    throw new DamagedError(directory, headless ? 'no CURRENT file' : bad.map(({ name }) => name).join(', '))
   }
   // Uncompressed, so that the checksums of all tables can be checked.
   await db.open({ compression: false })

@@ -4,7 +4,7 @@ import { checkTable, type TableState } from './tables.js'
 
 /** What opening again writes beside what is in the log and the manifest. */
 const ROOM_BESIDE_BYTES = 64 * 1024
-const PROBE = 'room.probe'
+const PROBE = 'probe'
 /** Where tables that cannot be read are put aside; LevelDB's own repair uses it, too. */
 const LOST = 'lost'
 
@@ -66,20 +66,30 @@ export async function putAside(directory: string, names: readonly string[]): Pro
   for (const name of names) await rename(join(directory, name), join(directory, LOST, name))
 }
 
-/** Writes as much as opening the database again takes, and deletes it again; rejects with what the system says. */
+/**
+ * Writes files as large as those that opening the database again would write, and deletes them again. Rejects with what
+ * the system says.
+ */
 export async function probeRoom(directory: string): Promise<void> {
-  let bytes = ROOM_BESIDE_BYTES
+  const sizes = [ROOM_BESIDE_BYTES]
   for (const name of await readdir(directory)) {
-    if (LOG.test(name) || MANIFEST.test(name)) bytes += (await stat(join(directory, name))).size
+    if (LOG.test(name) || MANIFEST.test(name)) sizes.push((await stat(join(directory, name))).size)
   }
-  const probe = join(directory, PROBE)
-  const file = await open(probe, 'w', 0o600)
+  const made: string[] = []
   try {
-    await file.writeFile(new Uint8Array(bytes))
-    await file.sync()
+    for (const [i, size] of sizes.entries()) {
+      const probe = join(directory, `${PROBE}.${i}`)
+      const file = await open(probe, 'w', 0o600)
+      made.push(probe)
+      try {
+        await file.writeFile(new Uint8Array(size))
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+    }
   } finally {
-    await file.close()
-    await unlink(probe)
+    for (const probe of made) await unlink(probe)
   }
 }
 

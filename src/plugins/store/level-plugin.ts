@@ -33,7 +33,8 @@ export const levelStore = definePlugin({
   config: schema,
   // The checksums of the whole store are read.
   startTimeout: 60_000,
-  async start(_, { config, clock, events, log, defer }) {
+  async start(_, context) {
+    const { config, clock, events, log } = context
     const level = new Level(levelDisk(config), clock, {
       failed(error) {
         events.emit('node.warning', { message: 'nothing can be stored for the time being', error })
@@ -45,7 +46,7 @@ export const levelStore = definePlugin({
         events.emit('node.warning', { message })
       }
     })
-    defer(() => level.close())
+    context.defer(() => level.close())
     await level.open()
     return { store: new LevelStore(level, Place.root(config)) }
   }

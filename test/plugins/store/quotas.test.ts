@@ -98,7 +98,10 @@ for (const [kind, open] of Object.entries({ 'memory store': openMemory, 'level s
             for (const round of rounds) {
               await Promise.all(round.map(([place, batch]) => errorOf(at(opened.store, place).batch(batch))))
             }
-            if (open === openMemory) return expectRoomOnceEmpty(opened.store)
+            if (open === openMemory) {
+              await expectRoomOnceEmpty(opened.store)
+              return
+            }
           }
           await using opened = await open(path, options)
           await expectRoomOnceEmpty(opened.store)

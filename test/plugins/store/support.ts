@@ -35,7 +35,7 @@ export async function openLevel(
 /** What `start` failed with, without the kernel's wrapping; `undefined` if it did not. */
 export async function refusalOf(options: LevelStoreOptions): Promise<Error & { code?: string }> {
   try {
-    await using _ = await openLevel(options)
+    await (await openLevel(options)).kernel.stop()
   } catch (error) {
     return (error as Error).cause as Error
   }
