@@ -1,8 +1,8 @@
 import type { ClassicLevel } from 'classic-level'
 import { crc32 } from 'node:zlib'
 import { messageOf, PeerloomError } from '../../kernel/index.js'
-import { codeOf, makeDirectory, probeRoom, putAside, takeInventory } from './directory.js'
-import { DamagedError, foreignError, storeError } from './errors.js'
+import { codeOf, findDamage, makeDirectory, probeRoom, putTablesAside } from './directory.js'
+import { DamagedError, storeError } from './errors.js'
 import type { Changes } from './input.js'
 
 /** What is read at a time while entries are listed. */
@@ -32,6 +32,9 @@ export interface Disk {
   /** Whether opening it again would succeed, as far as room and rights go; rejects if not. */
   probe(): Promise<void>
 }
+
+/** A repair writes compressed tables; compacting writes them as we have them. */
+const ALL_KEYS = [Buffer.of(0), Buffer.of(0xff, 0xff)] as const
 
 const ENCODING = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
 type Level = ClassicLevel<Buffer, Buffer>
@@ -133,6 +136,7 @@ export function levelDisk({ directory, sync, repair }: DiskOptions): Disk {
           mended = error.what
           await attempt('repaired', () => mend(path, (location) => ClassicLevel.repair(location)))
           await attempt('opened', () => openSound(db, path, directory))
+          await attempt('repaired', () => db.compactRange(...ALL_KEYS))
         })
       } catch (error) {
         await db.close()
@@ -161,12 +165,11 @@ async function importLevel(): Promise<{ ClassicLevel: typeof ClassicLevel }> {
 /** Opens a database that nobody else has open, once all of its tables are known to be good. */
 async function openSound(db: Level, path: string, directory: string): Promise<void> {
   await refuseIfInUse(db)
-  const { headless, bad } = await takeInventory(path)
-  if (headless || bad.length > 0) {
+  const damaged = await findDamage(path)
+  if (damaged.length > 0) {
     // Another process may have opened it meanwhile, and a file may be half written.
     await refuseIfInUse(db)
-    if (bad.some(({ state }) => state === 'foreign')) throw foreignError(directory)
-    throw new DamagedError(directory, headless ? 'no CURRENT file' : bad.map(({ name }) => name).join(', '))
+    throw new DamagedError(directory, damaged.join(', '))
   }
   // Uncompressed, so that the checksums of all tables can be checked.
   await db.open({ compression: false })
@@ -183,11 +186,7 @@ async function refuseIfInUse(db: Level): Promise<void> {
 
 /** Bad tables must be put aside first: at one of them, LevelDB's own repair may end the process. */
 async function mend(path: string, repair: (location: string) => Promise<void>): Promise<void> {
-  const { bad } = await takeInventory(path)
-  await putAside(
-    path,
-    bad.map(({ name }) => name)
-  )
+  await putTablesAside(path)
   await repair(path)
 }
 

@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readFile, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { checkTable, type TableState } from './tables.js'
+import { isDamaged } from './tables.js'
 
 /** What opening again writes beside what is in the log and the manifest. */
 const ROOM_BESIDE_BYTES = 64 * 1024
@@ -8,6 +8,7 @@ const PROBE = 'probe'
 /** Where tables that cannot be read are put aside; LevelDB's own repair uses it, too. */
 const LOST = 'lost'
 
+const CURRENT = 'CURRENT'
 const TABLE = /^\d+\.(?:ldb|sst)$/
 const LOG = /^\d+\.log$/
 const MANIFEST = /^MANIFEST-\d+$/
@@ -36,34 +37,39 @@ async function makeParents(directory: string): Promise<void> {
   })
 }
 
-/** What is in the directory of a database. */
-export interface Inventory {
-  /** Whether data is there, but not the file that says where: LevelDB would begin anew and delete it. */
-  readonly headless: boolean
-  /** Tables that cannot be used. */
-  readonly bad: readonly { readonly name: string; readonly state: TableState }[]
-}
-
-/** Looks at every table of a database that nobody has open. */
-export async function takeInventory(directory: string): Promise<Inventory> {
-  const names = await readdir(directory)
-  const bad: { name: string; state: TableState }[] = []
-  let data = false
+/**
+ * What is wrong with a database that nobody has open: its files that are not what was written, if any. Where CURRENT is
+ * missing, LevelDB would begin anew and delete all data.
+ */
+export async function findDamage(directory: string): Promise<readonly string[]> {
+  const names = new Set(await readdir(directory))
+  const damaged: string[] = []
+  let hasData = false
   for (const name of names) {
-    if (TABLE.test(name)) {
-      data = true
-      const state = checkTable(await readFile(join(directory, name)))
-      if (state !== 'good') bad.push({ name, state })
-    } else if (LOG.test(name)) data ||= (await stat(join(directory, name))).size > 0
+    const path = join(directory, name)
+    if (LOG.test(name)) hasData ||= (await stat(path)).size > 0
+    if (!TABLE.test(name)) continue
+    hasData = true
+    if (isDamaged(await readFile(path))) damaged.push(name)
   }
-  return { headless: data && !names.includes('CURRENT'), bad }
+  if (names.has(CURRENT) ? !namesManifest(await readFile(join(directory, CURRENT), 'latin1'), names) : hasData) {
+    damaged.push(CURRENT)
+  }
+  return damaged
 }
 
-/** Puts tables aside, so that nobody reads them. */
-export async function putAside(directory: string, names: readonly string[]): Promise<void> {
-  if (names.length === 0) return
-  await makeParents(join(directory, LOST))
-  for (const name of names) await rename(join(directory, name), join(directory, LOST, name))
+function namesManifest(current: string, names: ReadonlySet<string>): boolean {
+  const name = current.slice(0, -1)
+  return current === `${name}\n` && MANIFEST.test(name) && names.has(name)
+}
+
+/** Puts damaged tables where nobody reads them. */
+export async function putTablesAside(directory: string): Promise<void> {
+  for (const name of await findDamage(directory)) {
+    if (!TABLE.test(name)) continue
+    await makeParents(join(directory, LOST))
+    await rename(join(directory, name), join(directory, LOST, name))
+  }
 }
 
 /**

@@ -39,8 +39,8 @@ export function storeError(directory: string, verb: string, error: unknown): Pee
   )
 }
 
-/** A file of the database that is named by another one and is missing, or too short to be one. */
-const DAMAGE = /MANIFEST-\d+: No such file|\.(?:ldb|sst): (?:No such file|Invalid argument)/
+/** A table that is gone, or too short to be one. */
+const DAMAGE = /\.(?:ldb|sst): (?:No such file|Invalid argument)/
 
 /** Of the system's codes and of its sentences, since the binding gives only these. */
 const ADVICE: readonly (readonly [RegExp, string])[] = [

@@ -3,13 +3,12 @@
  * return wrong values or end the process on a failed assertion.
  */
 
-/** What a table file is: `foreign` has compressed blocks, which our databases never have. */
-export type TableState = 'good' | 'damaged' | 'foreign'
-
 const FOOTER_BYTES = 48
 const MAGIC = 0xdb4775248b80fb57n
 /** Type (1) and checksum (4) of a block. */
 const TRAILER_BYTES = 5
+/** The type of a block as it is. */
+const UNCOMPRESSED = 0
 const MASK_DELTA = 0xa282ead8
 
 /** CRC-32C (RFC 3720 §B.4), reflected. */
@@ -35,33 +34,30 @@ interface Block {
   readonly end: number
 }
 
-/** Checks every block of a table. Never throws. */
-export function checkTable(table: Buffer): TableState {
+/**
+ * Whether a block of a table is not what was written. Of a table with a compressed index (we write none, but another
+ * program or a repair does) only the index is checked. Never throws.
+ */
+export function isDamaged(table: Buffer): boolean {
   try {
+    if (table.readBigUInt64LE(table.length - 8) !== MAGIC) return true
     const reader = new Reader(table)
     reader.at = table.length - FOOTER_BYTES
-    if (table.readBigUInt64LE(table.length - 8) !== MAGIC) return 'damaged'
-    const metaindex = reader.block()
-    const index = reader.block()
-    let state: TableState = 'good'
-    for (const directory of [metaindex, index]) {
-      state = checkBlock(table, directory)
-      if (state !== 'good') return state
-      for (const block of blocksIn(table, directory)) {
-        state = checkBlock(table, block)
-        if (state !== 'good') return state
-      }
+    const directories = [reader.block(), reader.block()]
+    for (const directory of directories) {
+      if (!isWhole(table, directory)) return true
+      if (table[directory.end] !== UNCOMPRESSED) continue
+      for (const block of blocksIn(table, directory)) if (!isWhole(table, block)) return true
     }
-    return state
+    return false
   } catch {
     // Some offset or length leads out of the file.
-    return 'damaged'
+    return true
   }
 }
 
-function checkBlock(table: Buffer, { start, end }: Block): TableState {
-  if (maskedCrc(table, start, end + 1) !== table.readUInt32LE(end + 1)) return 'damaged'
-  return table[end] === 0 ? 'good' : 'foreign'
+function isWhole(table: Buffer, { start, end }: Block): boolean {
+  return maskedCrc(table, start, end + 1) === table.readUInt32LE(end + 1)
 }
 
 /** The blocks that a block of the index lists. Its own checksum is good. */
