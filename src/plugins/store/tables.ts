@@ -11,8 +11,8 @@ const TRAILER_BYTES = 5
 const UNCOMPRESSED = 0
 const MASK_DELTA = 0xa282ead8
 
-/** CRC-32C (RFC 3720 §B.4), reflected. */
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+/** CRC-32C (RFC 3720 §B.4), reflected. Signed, as the engine's fast integers are. */
+const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
   return crc
@@ -20,7 +20,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
 
 /** CRC-32C of a stretch of bytes, masked as LevelDB does. */
 function maskedCrc(bytes: Uint8Array, start: number, end: number): number {
-  let crc = 0xffffffff
+  let crc = -1
   for (let i = start; i < end; i++) {
     crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ (bytes[i] as number)) & 0xff] as number)
   }
