@@ -32,6 +32,26 @@ export default defineConfig(
     rules: { '@typescript-eslint/require-await': 'off' }
   },
   {
+    files: foreign.map((example) => `${example}/**`),
+    rules: {
+      // A module of Nest is a class with nothing but its decorator.
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+      // Nest declares options that are written as literals as classes.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      // Plugins and routes of Fastify are asynchronous by their type, and its chains are awaited by the boot.
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', package: 'node:test', name: 'test' },
+            { from: 'package', package: 'fastify', name: 'register' }
+          ]
+        }
+      ]
+    }
+  },
+  {
     files: ['test/**'],
     rules: {
       // chai's assertions are expressions.

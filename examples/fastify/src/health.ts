@@ -5,7 +5,7 @@ export const health: FastifyPluginAsync = async (fastify) => {
   for (const question of ['ready', 'live'] as const) {
     fastify.get(`/health/${question}`, async (_request, reply) => {
       const answer = await fastify.node.health()
-      return reply.code(answer[question] === false ? 503 : 200).send(answer)
+      return reply.code(answer[question] ? 200 : 503).send(answer)
     })
   }
 }

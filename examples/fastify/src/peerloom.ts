@@ -25,14 +25,14 @@ export type PeerloomOptions = Omit<NodeOptions, 'log' | 'signal'>
 export const peerloom = fastifyPlugin<PeerloomOptions>(
   async (fastify, options) => {
     const closing = new AbortController()
-    let node: Node | undefined
-    // Before the start, which Fastify may stop waiting for (`pluginTimeout`) while it goes on.
+    const starting = createNode({ ...options, log: loggerOf(fastify.log), signal: closing.signal })
+    // Before the start is awaited: Fastify may give up waiting for it (`pluginTimeout`) while it goes on.
     fastify.addHook('onClose', async () => {
       closing.abort()
+      const node = await starting.catch(() => undefined)
       await node?.stop()
     })
-    node = await createNode({ ...options, log: loggerOf(fastify.log), signal: closing.signal })
-    fastify.decorate('node', node)
+    fastify.decorate('node', await starting)
   },
   { fastify: '5.x', name: 'peerloom' }
 )

@@ -18,13 +18,13 @@ export function meeting(test: TestContext) {
   let hosts = 0
   const place = (): Plugin[] => [memoryNetwork.with({ network, host: `10.0.0.${++hosts}` }), memoryTransport]
   return {
-    async app({ node, ...options }: AppOptions = {}) {
+    app: async ({ node, ...options }: AppOptions = {}) => {
       const app = createApp({ ...options, node: { ...node, plugins: place() } })
       test.after(() => app.close())
       await app.ready()
       return app
     },
-    async node({ plugins = [], ...options }: NodeOptions = {}) {
+    node: async ({ plugins = [], ...options }: NodeOptions = {}) => {
       const node = await createNode({ ...options, plugins: [...plugins, ...place()] })
       test.after(() => node.stop())
       return node

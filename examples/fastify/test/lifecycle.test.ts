@@ -56,13 +56,17 @@ test('nothing keeps the process alive after close', { timeout: 20_000 }, async (
 })
 
 test('an error that Peerloom logs arrives as one in pino', () => {
-  const lines: unknown[] = []
-  const stream = { write: (line: string) => void lines.push(JSON.parse(line)) }
+  const lines: string[] = []
+  const stream = { write: (line: string) => void lines.push(line) }
   const { log } = createApp({ fastify: { logger: { level: 'debug', stream } } })
   loggerOf(log).warn('udp: a receiver threw', new PeerloomError('ERR_SOCKET', 'gone'), 7)
-  const [line] = lines as { msg: string; err: { code: string; message: string }; details: unknown[] }[]
-  assert.equal(line?.msg, 'udp: a receiver threw')
-  assert.equal(line?.err.code, 'ERR_SOCKET')
-  assert.equal(line?.err.message, 'gone')
-  assert.deepEqual(line?.details, [7])
+  const { msg, err, details } = JSON.parse(lines.join()) as {
+    msg: string
+    err: { code: string; message: string }
+    details: unknown[]
+  }
+  assert.equal(msg, 'udp: a receiver threw')
+  assert.equal(err.code, 'ERR_SOCKET')
+  assert.equal(err.message, 'gone')
+  assert.deepEqual(details, [7])
 })

@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import type { TestContext } from 'node:test'
 import type { DynamicModule, INestApplication, Type } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
+import type { Server } from 'node:http'
 import { MemoryNetwork, memoryNetwork, memoryTransport, type NodeOptions } from 'peerloom'
 
 /** Options for nodes that meet on a network in this process. */
@@ -25,7 +26,8 @@ export async function get(
   path: string,
   init?: RequestInit
 ): Promise<{ status: number; body: Record<string, unknown> }> {
-  if (!app.getHttpServer().listening) await app.listen(0, '127.0.0.1')
+  const server = app.getHttpServer() as Server
+  if (!server.listening) await app.listen(0, '127.0.0.1')
   const response = await fetch(`${await app.getUrl()}${path}`, init)
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }

@@ -32,8 +32,8 @@ export class PeerloomErrors extends BaseExceptionFilter<PeerloomError> {
 
   override catch(error: PeerloomError, host: ArgumentsHost): void {
     const said = error instanceof RpcError ? RPC_STATUSES[error.rpcCode] : undefined
-    const statusCode = said ?? STATUSES[error.code] ?? HttpStatus.INTERNAL_SERVER_ERROR
-    const isClients = statusCode < HttpStatus.INTERNAL_SERVER_ERROR.valueOf()
+    const statusCode: number = said ?? STATUSES[error.code] ?? HttpStatus.INTERNAL_SERVER_ERROR
+    const isClients = statusCode < 500
     if (!isClients) this.#log.warn(error.stack)
     // A message may name addresses of peers: it is logged, and told only where the client can mend something.
     const message = isClients ? error.message : 'the peer could not do this'

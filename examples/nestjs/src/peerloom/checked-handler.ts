@@ -32,7 +32,7 @@ async function checkOne(schema: StandardSchemaV1, input: unknown): Promise<unkno
   throw new InvalidInputError(result.issues.map(({ message, path }) => `${pathText(path)}${message}`).join('; '))
 }
 
-async function* checkEach(schema: StandardSchemaV1, items: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+async function* checkEach(schema: StandardSchemaV1, items: AsyncIterable<unknown>): AsyncGenerator {
   for await (const item of items) yield await checkOne(schema, item)
 }
 

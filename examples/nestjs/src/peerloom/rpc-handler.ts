@@ -1,13 +1,13 @@
 import { SetMetadata } from '@nestjs/common'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { AnyMethod, Handlers, Method } from 'peerloom'
+import type { AnyMethod, Handlers, Method, MethodKind } from 'peerloom'
 
 /** Methods as both sides know them: made with `unary`, `server`, …, by name. */
 export type Api = Readonly<Record<string, AnyMethod>>
 
 /** What a handler of a method looks like. */
 type HandlerOf<M> = M extends Method<infer K, infer I, infer O> ? Handlers<I, O>[K] : never
-type InputOf<M> = M extends Method<infer _K, infer I, infer _O> ? I : never
+type InputOf<M> = M extends Method<MethodKind, infer I> ? I : never
 
 export interface RpcHandlerOptions<I> {
   /** Any Standard Schema. An input, or an item of the input, that it refuses ends the call with INVALID_PARAMS. */

@@ -4,6 +4,7 @@ import { definePlugin, KernelError, RpcRegistry, type AnyMethod, type Plugin } f
 import { checkedHandler } from './checked-handler.js'
 import { RPC_HANDLER, type RpcHandlerMetadata } from './rpc-handler.js'
 
+type Handle = (...parameters: unknown[]) => unknown
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number]
 
 interface Found extends RpcHandlerMetadata {
@@ -50,18 +51,19 @@ export class RpcHandlers implements OnApplicationBootstrap {
 
   #findIn(owner: InstanceWrapper): Found[] {
     if (owner.isNotMetatype) return []
-    const prototype = owner.metatype?.prototype as Record<string, object>
+    const prototype = owner.metatype?.prototype as object
     return this.scanner.getAllMethodNames(prototype).flatMap((key) => {
-      const metadata = Reflect.getMetadata(RPC_HANDLER, prototype[key]!) as RpcHandlerMetadata | undefined
+      const method = Reflect.get(prototype, key) as Handle
+      const metadata = Reflect.getMetadata(RPC_HANDLER, method) as RpcHandlerMetadata | undefined
       return metadata === undefined ? [] : [{ ...metadata, owner, key }]
     })
   }
 
   #method({ owner, key, method, input }: Found): AnyMethod {
-    const handler = async (): Promise<(...parameters: unknown[]) => unknown> => {
+    const handler = async (): Promise<Handle> => {
       await this.#ready
-      const instance = owner.instance as Record<string, (...parameters: unknown[]) => unknown>
-      return (...parameters) => instance[key]!(...parameters)
+      const instance = owner.instance as object
+      return (Reflect.get(instance, key) as Handle).bind(instance)
     }
     return { ...method, handle: checkedHandler(method.kind, handler, input) } as AnyMethod
   }
