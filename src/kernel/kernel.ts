@@ -188,6 +188,7 @@ export class Kernel implements AsyncDisposable {
   async #replace(incoming: readonly Plugin[], stopped: AbortSignal, signal: AbortSignal | undefined): Promise<void> {
     const begun = this.#around.clock.monotonic()
     const session = this.#session as Session
+    const before = this.#plugins
     const plugins = this.#replaced(incoming)
     const plan = await this.#plan(plugins)
     if (stopped.aborted) throw abortReason(stopped)
@@ -195,17 +196,18 @@ export class Kernel implements AsyncDisposable {
     const affected = affectedBy(session.graph, plan.graph)
     const restarting = plan.graph.order.filter((plugin) => affected.has(plugin)).map(({ name }) => name)
     this.#state = 'replacing'
+    this.#plugins = plugins
     this.#emit('kernel.replacing', { plugins: names, restarting })
     const replacing = session.replace(plan, stopped, signal)
     // By now the session knows which contracts are gone for the time being.
     this.#changes.next()
     const failure = await replacing
     if (failure === undefined) {
-      this.#plugins = plugins
       this.#become('started')
       this.#emit('kernel.replaced', { plugins: names, ms: this.#since(begun) })
       return
     }
+    this.#plugins = before
     if (failure.restored) {
       this.#become('started')
       this.#emit('kernel.restored', { error: failure.error, ms: this.#since(begun) })
