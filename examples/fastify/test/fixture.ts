@@ -19,7 +19,7 @@ export function meeting(test: TestContext) {
   const place = (): Plugin[] => [memoryNetwork.with({ network, host: `10.0.0.${++hosts}` }), memoryTransport]
   return {
     app: async ({ node, ...options }: AppOptions = {}) => {
-      const app = createApp({ ...options, node: { ...node, plugins: place() } })
+      const app = createApp({ ...options, node: { ...node, plugins: [...(node?.plugins ?? []), ...place()] } })
       test.after(() => app.close())
       await app.ready()
       return app

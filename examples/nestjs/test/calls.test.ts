@@ -1,12 +1,12 @@
 import { meeting, get, start } from './fixture.js'
-import { Module } from '@nestjs/common'
+import { Injectable, Module } from '@nestjs/common'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createNode, definePlugin, Node, NodeId, RpcCode, RpcError, RpcRegistry, unary } from 'peerloom'
+import { createNode, definePlugin, Node, NodeId, RpcCode, RpcError, RpcRegistry, token, unary } from 'peerloom'
 import { AppModule } from '../src/app.module.js'
 import { calculatorApi } from '../src/calculator/api.js'
 import { CalculatorService } from '../src/calculator/calculator.service.js'
-import { PeerloomModule } from '../src/peerloom/index.js'
+import { fulfil, PeerloomModule } from '../src/peerloom/index.js'
 
 const nobody = NodeId.fromBytes(new Uint8Array(32).fill(9))
 
@@ -107,4 +107,44 @@ test('a call that comes while the application starts waits until it has', { time
   const app = await start(t, Slow)
   assert(app.get(Slow).started)
   assert.deepEqual(await call, { value: 144 })
+})
+
+interface Prices {
+  of(article: string): number
+}
+const Prices = token<Prices>('shop/Prices')
+const shopApi = { price: unary<string, number>() }
+
+const shop = definePlugin({
+  name: 'shop',
+  needs: { prices: Prices, rpc: RpcRegistry },
+  start({ prices, rpc }) {
+    rpc.register({ price: unary<string, number>((article) => prices.of(article)) })
+  }
+})
+
+@Injectable()
+class PriceList implements Prices {
+  of(article: string): number {
+    return article.length
+  }
+}
+
+@Module({ providers: [PriceList], exports: [PriceList] })
+class ShopModule {}
+
+test('a provider of the application fulfils a contract that a plugin needs', { timeout: 20_000 }, async (t) => {
+  const place = meeting()
+  const { plugins = [] } = place()
+  const seller = await start(
+    t,
+    PeerloomModule.forRootAsync({
+      imports: [ShopModule],
+      inject: [PriceList],
+      useFactory: (prices: PriceList) => ({ plugins: [...plugins, shop, fulfil(Prices, prices)] })
+    })
+  )
+  const buyer = await createNode(place())
+  t.after(() => buyer.stop())
+  assert.equal(await buyer.peer(seller.get(Node).contact).rpc(shopApi).price('pear'), 4)
 })
