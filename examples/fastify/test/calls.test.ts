@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { NodeId } from 'peerloom'
+import { NodeId, RpcCode, type RpcError } from 'peerloom'
 import { createApp } from '../src/app.js'
 import { meeting, stuckCalculator } from './fixture.js'
 
@@ -55,5 +55,6 @@ test('a client that goes away cancels the call on the other node', { timeout: 20
   request.on('error', () => undefined)
   await called
   request.destroy()
-  await cancelled
+  // A call that takes too long ends as well.
+  assert.equal(((await cancelled) as RpcError).rpcCode, RpcCode.CANCELLED)
 })

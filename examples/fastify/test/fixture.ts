@@ -32,12 +32,12 @@ export function meeting(test: TestContext) {
   }
 }
 
-/** A calculator that never answers; `called` and `cancelled` resolve when that happens to a call. */
+/** A calculator that never answers. `called` resolves when it is called, `cancelled` when that call ends, with why. */
 export function stuckCalculator() {
   let call = (): void => undefined
-  let cancel = (): void => undefined
+  let cancel = (_reason: unknown): void => undefined
   const called = new Promise<void>((resolve) => (call = resolve))
-  const cancelled = new Promise<void>((resolve) => (cancel = resolve))
+  const cancelled = new Promise<unknown>((resolve) => (cancel = resolve))
   const plugin = definePlugin({
     name: 'stuck-calculator',
     needs: { rpc: RpcRegistry },
@@ -45,7 +45,7 @@ export function stuckCalculator() {
       rpc.register({
         square: unary<unknown, never>((_input, { signal }) => {
           call()
-          signal.addEventListener('abort', cancel)
+          signal.addEventListener('abort', () => cancel(signal.reason))
           return new Promise<never>(() => undefined)
         })
       })

@@ -2,7 +2,7 @@ import { meeting, get, start } from './fixture.js'
 import { Injectable, Module } from '@nestjs/common'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createNode, definePlugin, Node, NodeId, RpcCode, RpcError, RpcRegistry, token, unary } from 'peerloom'
+import { createNode, definePlugin, Node, NodeId, rpc, RpcCode, RpcError, RpcRegistry, token, unary } from 'peerloom'
 import { AppModule } from '../src/app.module.js'
 import { calculatorApi } from '../src/calculator/api.js'
 import { CalculatorService } from '../src/calculator/calculator.service.js'
@@ -37,6 +37,16 @@ test('a handler is given checked input only, of every kind of method', { timeout
   await assert.rejects(calculator.sum([{ value: 1 }, { value: null as never }]), refused)
 })
 
+test('handlers are offered again when the rpc plugin is replaced', { timeout: 20_000 }, async (t) => {
+  const place = meeting()
+  const alice = (await start(t, AppModule.with(place()))).get(Node)
+  const bob = (await start(t, AppModule.with({ ...place(), seeds: [alice.contact] }))).get(Node)
+  const calculator = bob.peer(alice.id).rpc(calculatorApi)
+  assert.deepEqual(await calculator.square({ value: 3 }), { value: 9 })
+  await alice.kernel.replace(rpc.with({ defaultTimeoutMs: 5_000 }))
+  assert.deepEqual(await calculator.square({ value: 4 }), { value: 16 })
+})
+
 test('what goes wrong has a status and a stable code', { timeout: 20_000 }, async (t) => {
   const place = meeting()
   const idle = await createNode(place())
@@ -61,15 +71,15 @@ test('what goes wrong has a status and a stable code', { timeout: 20_000 }, asyn
 test('a client that goes away cancels the call on the other node', { timeout: 20_000 }, async (t) => {
   const place = meeting()
   const client = new AbortController()
-  let cancel = (): void => undefined
-  const cancelled = new Promise<void>((resolve) => (cancel = resolve))
+  let cancel = (_reason: unknown): void => undefined
+  const cancelled = new Promise<unknown>((resolve) => (cancel = resolve))
   const stuck = definePlugin({
     name: 'stuck',
     needs: { rpc: RpcRegistry },
     start({ rpc }) {
       rpc.register({
         square: unary<unknown, never>((_input, { signal }) => {
-          signal.addEventListener('abort', cancel)
+          signal.addEventListener('abort', () => cancel(signal.reason))
           client.abort()
           return new Promise<never>(() => undefined)
         })
@@ -81,7 +91,8 @@ test('a client that goes away cancels the call on the other node', { timeout: 20
   t.after(() => node.stop())
   const app = await start(t, AppModule.with({ ...place(), seeds: [node.contact] }))
   await assert.rejects(get(app, `/peers/${node.id}/square?value=1`, { signal: client.signal }), { name: 'AbortError' })
-  await cancelled
+  // A call that takes too long ends as well.
+  assert.equal(((await cancelled) as RpcError).rpcCode, RpcCode.CANCELLED)
 })
 
 test('a call that comes while the application starts waits until it has', { timeout: 20_000 }, async (t) => {
