@@ -17,5 +17,9 @@ export const memoryStore = definePlugin({
   name: 'memory-store',
   provides: { store: Store },
   config: schema,
-  start: (_, { config }) => ({ store: createMemoryStore(config.maxBytes) })
+  start(_, { config, defer }) {
+    const { store, close } = createMemoryStore(config.maxBytes)
+    defer(close)
+    return { store }
+  }
 })

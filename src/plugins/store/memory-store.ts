@@ -15,22 +15,29 @@ interface Space {
 class Memory {
   readonly #spaces = new Map<string, Space>()
   #bytes = 0
+  #closed = false
 
   constructor(private readonly maxBytes: number) {}
 
+  /** Forgets everything; whoever comes later is told. */
+  close(): void {
+    this.#closed = true
+    this.#spaces.clear()
+  }
+
   get(path: string, key: string): Uint8Array | undefined {
-    return this.#spaces.get(path)?.entries.get(key)
+    return this.#open().get(path)?.entries.get(key)
   }
 
   /** The keys of one namespace, in order. */
   keys(path: string): readonly string[] {
-    const space = this.#spaces.get(path)
+    const space = this.#open().get(path)
     return space === undefined ? [] : (space.order ??= [...space.entries.keys()].sort())
   }
 
   /** Applies all changes (`undefined` deletes) or, if that takes too much room, none. */
   apply(path: string, changes: ReadonlyMap<string, Uint8Array | undefined>): void {
-    const entries = this.#spaces.get(path)?.entries
+    const entries = this.#open().get(path)?.entries
     const cost = (key: string, value: Uint8Array | undefined): number =>
       value === undefined ? 0 : path.length + key.length + value.length + ENTRY_OVERHEAD_BYTES
     let growth = 0
@@ -43,6 +50,11 @@ class Memory {
     }
     this.#bytes += growth
     for (const [key, value] of changes) this.#set(path, key, value)
+  }
+
+  #open(): Map<string, Space> {
+    if (this.#closed) throw new PeerloomError('ERR_STORE', 'the store is closed: its plugin has stopped')
+    return this.#spaces
   }
 
   #set(path: string, key: string, value: Uint8Array | undefined): void {
@@ -79,9 +91,7 @@ class MemoryStore implements Store {
 
   async batch(changes: readonly StoreChange[]): Promise<void> {
     const encoded = new Map<string, Uint8Array | undefined>()
-    for (const change of changes) {
-      encoded.set(encodeKey(change.key), change.type === 'put' ? copyOf(change.value) : undefined)
-    }
+    for (const change of changes) encoded.set(encodeKey(keyOf(change)), newValueOf(change))
     this.memory.apply(this.path, encoded)
   }
 
@@ -110,9 +120,36 @@ class MemoryStore implements Store {
 
 /* eslint-enable @typescript-eslint/require-await */
 
-/** A store in memory for at most `maxBytes`, all namespaces together. */
-export function createMemoryStore(maxBytes: number): Store {
-  return new MemoryStore(new Memory(maxBytes), '')
+/** A store in memory for at most `maxBytes`, all namespaces together, until it is closed. */
+export function createMemoryStore(maxBytes: number): { readonly store: Store; close(): void } {
+  const memory = new Memory(maxBytes)
+  return {
+    store: new MemoryStore(memory, ''),
+    close: () => {
+      memory.close()
+    }
+  }
+}
+
+/** Throws `ERR_INVALID_INPUT` unless a change is an object, whatever its type says. */
+function keyOf(change: StoreChange): string {
+  if (typeof (change as unknown) !== 'object' || (change as unknown) === null) {
+    throw new InvalidInputError('a change is { type, key } or { type, key, value }')
+  }
+  return change.key
+}
+
+/** The value after a change, `undefined` if it is gone. Throws `ERR_INVALID_INPUT`. */
+function newValueOf(change: StoreChange): Uint8Array | undefined {
+  // An unknown change taken for a deletion would lose data.
+  switch (change.type as unknown) {
+    case 'put':
+      return copyOf((change as { readonly value?: unknown }).value)
+    case 'delete':
+      return undefined
+    default:
+      throw new InvalidInputError(`a change is "put" or "delete", not ${String(change.type)}`)
+  }
 }
 
 function copyOf(value: unknown): Uint8Array {

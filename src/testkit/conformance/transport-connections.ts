@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { CloseCode, readChunk, type Connection } from '../../kernel/index.js'
+import { failsWith } from './fails-with.js'
 import {
   connect,
   echo,
-  failsWith,
   nextConnection,
   nextStream,
   openStream,
