@@ -1,0 +1,46 @@
+import { sleep, systemClock, type Clock } from '../../kernel/index.js'
+import { VirtualClock } from '../virtual-clock.js'
+
+/** Milliseconds after which what was waited for is not expected any more. */
+const PATIENCE_MS = 10_000
+
+/** Things that live in a time of their own, or in real time. */
+export interface Timed {
+  /** The virtual time in which they live, which the suite then moves; real time unless given. */
+  readonly clock?: VirtualClock | undefined
+  /** Stops them; called while the suite moves the clock. A second call does nothing. */
+  stop(): Promise<void>
+}
+
+/** Runs a test while time goes on, and stops what it was about. */
+export async function inTime<T extends Timed>(thing: T, body: (thing: T, time: TestTime) => Promise<void>): Promise<void> {
+  const { clock } = thing
+  const run = async (): Promise<void> => {
+    try {
+      await body(thing, new TestTime(clock ?? systemClock))
+    } finally {
+      await thing.stop()
+    }
+  }
+  await (clock === undefined ? run() : clock.until(run()))
+}
+
+/** Time as a test sees it, virtual or real. */
+export class TestTime {
+  constructor(readonly clock: Clock) {}
+
+  /** Waits for what no event announces; fails if it does not come true. */
+  async until(condition: () => boolean): Promise<void> {
+    const begun = this.clock.monotonic()
+    while (!condition()) {
+      if (this.clock.monotonic() - begun > PATIENCE_MS) {
+        throw new Error(`this did not come true: ${condition.toString()}`)
+      }
+      await sleep(this.clock, 2)
+    }
+  }
+
+  sleep(ms: number): Promise<void> {
+    return sleep(this.clock, ms)
+  }
+}
