@@ -116,15 +116,26 @@ export class Seen {
 }
 
 /** The view of a plugin, and what its stop does. */
-export function viewOf({ registry }: RpcEnd, name: string): { readonly rpc: RpcRegistry; end(): Promise<void> } {
-  const cleanUps: (() => unknown)[] = []
+export interface View {
+  readonly rpc: RpcRegistry
+  /** Clean-ups that are to run at the stop. */
+  readonly cleanUps: ReadonlySet<() => unknown>
+  end(): Promise<void>
+}
+
+export function viewOf({ registry }: RpcEnd, name: string): View {
+  const cleanUps = new Set<() => unknown>()
   const makeView = (registry as Partial<PerConsumer<RpcRegistry>>)[forPlugin]
   assert.ok(makeView, 'the registry has no views for plugins')
-  const rpc = makeView.call(registry, { name, defer: (cleanUp) => void cleanUps.push(cleanUp) })
+  const defer = (cleanUp: () => unknown): (() => void) => {
+    cleanUps.add(cleanUp)
+    return () => cleanUps.delete(cleanUp)
+  }
   return {
-    rpc,
+    rpc: makeView.call(registry, { name, defer }),
+    cleanUps,
     async end() {
-      for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
+      for (const cleanUp of [...cleanUps].reverse()) await cleanUp()
     }
   }
 }

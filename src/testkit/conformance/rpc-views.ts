@@ -90,7 +90,10 @@ export function rpcViewTests(test: RpcTest): void {
 
   test('registers nothing more with a plugin however often methods come and go', async ({ b }) => {
     const view = viewOf(b, 'busy')
+    view.rpc.register({ a: one })()
+    const before = view.cleanUps.size
     for (let i = 0; i < 1_000; i++) view.rpc.register({ a: one })()
+    assert.equal(view.cleanUps.size, before)
     assert.deepEqual(view.rpc.methods, [])
     view.rpc.register({ a: one })
     await view.end()

@@ -1,8 +1,11 @@
-import { sleep, systemClock, type Clock } from '../../kernel/index.js'
+import { sleep, systemClock, withDeadline, type Clock } from '../../kernel/index.js'
 import { VirtualClock } from '../virtual-clock.js'
 
 /** Milliseconds after which what was waited for is not expected any more. */
 const PATIENCE_MS = 10_000
+
+/** Milliseconds after which a test has failed: longer than any deadline of what is tested. */
+const TEST_LIMIT_MS = 120_000
 
 /** Things that live in a time of their own, or in real time. */
 export interface Timed {
@@ -14,15 +17,15 @@ export interface Timed {
 
 /** Runs a test while time goes on, and stops what it was about. */
 export async function inTime<T extends Timed>(thing: T, body: (thing: T, time: TestTime) => Promise<void>): Promise<void> {
-  const { clock } = thing
+  const { clock = systemClock } = thing
   const run = async (): Promise<void> => {
     try {
-      await body(thing, new TestTime(clock ?? systemClock))
+      await withDeadline(clock, TEST_LIMIT_MS, () => body(thing, new TestTime(clock)))
     } finally {
       await thing.stop()
     }
   }
-  await (clock === undefined ? run() : clock.until(run()))
+  await (thing.clock === undefined ? run() : thing.clock.until(run()))
 }
 
 /** Time as a test sees it, virtual or real. */
