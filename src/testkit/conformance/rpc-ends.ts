@@ -155,6 +155,7 @@ export function rpcEndTests(test: RpcTest): void {
       has(error, { code: 'ERR_RPC_TIMEOUT', rpcCode: RpcCode.TIMEOUT })
     }
     await seen.aborted(time, 2, { rpcCode: RpcCode.TIMEOUT })
+    for (const { timer } of seen.contexts) assert.ok(timer.timeoutMs <= BRIEF_MS)
   })
 
   test('refuses a timer that tells no time with ERR_INVALID_INPUT', async ({ a, b }) => {

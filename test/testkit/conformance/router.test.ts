@@ -191,10 +191,17 @@ describe('the suite for Router', () => {
         ...runner
       })
     })
-  const titles = [...suiteWith(() => ({})).keys()]
+  const good = suiteWith(() => ({}))
+  const titles = [...good.keys()]
 
   it('has a broken router for each of its tests', () => {
     expect(Object.keys(mutants)).to.deep.equal(titles)
+  })
+
+  it('takes one that is as it should be', async () => {
+    for (const title of titles.filter((_, i) => i % 4 === 0)) {
+      expect(await failureOf(good.get(title)), title).to.equal(undefined)
+    }
   })
 
   for (const title of titles) {
