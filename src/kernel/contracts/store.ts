@@ -15,18 +15,30 @@ export interface StoreRange {
   readonly limit?: number
 }
 
+/** What a namespace may take. */
+export interface NamespaceLimits {
+  /**
+   * Bytes that its entries and those of all namespaces inside it may take together, keys and about 100 for each entry
+   * included. What would make it larger rejects with `ERR_STORE`. Holds for what is written through the store that
+   * `namespace` returned, whoever wrote the rest.
+   */
+  readonly maxBytes?: number
+}
+
 /**
  * Small values by key. Keys are non-empty, well-formed strings (no lone surrogates) of at most 512 UTF-8 bytes, ordered
  * by their UTF-8 bytes; values are `Uint8Array`s. What is handed in is copied before the call returns, and what comes
  * out is the caller's own.
  *
- * Changes take effect in the order in which they were asked for, and a `get` sees those that were asked for before it.
+ * Changes take effect in the order in which they were asked for. Whoever reads sees at least those that were acknowledged
+ * when it was asked.
  *
  * Every method rejects with `ERR_INVALID_INPUT` for a bad key, value, change or range, and with `ERR_STORE` if the store
  * cannot be read or written: it is full, it is damaged, or its plugin has stopped. A change that was refused has changed
  * nothing.
  *
- * What `put`, `delete` and `batch` have acknowledged is there after a crash, if the implementation is on disk.
+ * What `put`, `delete` and `batch` have acknowledged is there after a crash, if the implementation is on disk. What
+ * they have rejected with `ERR_STORE` because the disk failed is there as a whole or not at all.
  */
 export interface Store {
   /** The value, or `undefined`. */
@@ -43,9 +55,10 @@ export interface Store {
   entries(range?: StoreRange): AsyncIterable<readonly [key: string, value: Uint8Array]>
   /**
    * A store of its own inside this one; its keys are apart from all others', however they are spelled, and may be as
-   * long. The same name is the same store. Throws `ERR_INVALID_INPUT` unless `name` is as a key is and has no `/`.
+   * long. The same name is the same store. Throws `ERR_INVALID_INPUT` unless `name` is as a key is and has no `/`, and
+   * a limit an integer from 0. A plugin keeps to a namespace of its own, with a limit.
    */
-  namespace(name: string): Store
+  namespace(name: string, limits?: NamespaceLimits): Store
 }
 
 export const Store = token<Store>('Store')

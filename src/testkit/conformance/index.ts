@@ -1,11 +1,6 @@
 export { datagramsConformance, type DatagramsConformanceOptions, type DatagramsPair } from './datagrams.js'
 export { exposing } from './provided.js'
-export {
-  routerConformance,
-  type RouterConformanceOptions,
-  type RouterNetwork,
-  type RouterNode
-} from './router.js'
+export { routerConformance, type RouterConformanceOptions, type RouterNetwork, type RouterNode } from './router.js'
 export {
   rpcRegistryConformance,
   type RpcEnd,

@@ -38,7 +38,10 @@ export function routerFindTests({ routerTest, joinedTest }: RouterSuite): void {
     const steps = await stepsOf(asker.router.find$(target.contact.id))
     assertTold(asker, target.contact.id, steps)
     const { found, hops, contacted } = resultOf(steps)
-    assert.deepEqual({ found, hops, contacted }, { found: true, hops: known ? 0 : 1, contacted: known ? [] : [middle.contact.id] })
+    assert.deepEqual(
+      { found, hops, contacted },
+      { found: true, hops: known ? 0 : 1, contacted: known ? [] : [middle.contact.id] }
+    )
   })
 
   joinedTest('tells each step, `done` last and once, of look-ups that find', 6, async (nodes) => {
@@ -130,7 +133,10 @@ export function routerFindTests({ routerTest, joinedTest }: RouterSuite): void {
 }
 
 /** How many nodes a node has asked in the look-ups of an attempt, as its events tell; `asked` resolves at the first. */
-export function queriesOf({ events }: RouterNode, attempt: string): { count: number; readonly asked: Promise<unknown> } {
+export function queriesOf(
+  { events }: RouterNode,
+  attempt: string
+): { count: number; readonly asked: Promise<unknown> } {
   const mine = events.pipe(
     ofType('discovery.query'),
     filter((event) => event.attempt === attempt)

@@ -88,7 +88,17 @@ export function rpcCallTests(test: RpcTest): void {
     const echo = { echo: unary((input: unknown) => input), each: duplex<unknown, unknown>((input) => input) }
     b.registry.register(echo)
     const remote = a.registry.client(a.connection, echo)
-    const values: JsonValue[] = [null, true, 0, -1.5e300, '', 'ä\u{1f600}\u2028\0"\\', [], {}, [[null], { a: { b: [1] } }]]
+    const values: JsonValue[] = [
+      null,
+      true,
+      0,
+      -1.5e300,
+      '',
+      'ä\u{1f600}\u2028\0"\\',
+      [],
+      {},
+      [[null], { a: { b: [1] } }]
+    ]
     for (const value of values) assert.deepEqual(await remote.echo(value), value)
     assert.deepEqual(await collect(remote.each(values)), values)
     assert.deepEqual(await remote.echo({ a: undefined, b: 1 }), { b: 1 })

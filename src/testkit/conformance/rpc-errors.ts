@@ -80,7 +80,15 @@ export function rpcErrorTests(test: RpcTest): void {
         throw new Error('no')
       }
     }
-    const things: unknown[] = [undefined, null, 'text', 7, Symbol('s'), hostile, new RpcError(1, 'x', { data: 1n as never })]
+    const things: unknown[] = [
+      undefined,
+      null,
+      'text',
+      7,
+      Symbol('s'),
+      hostile,
+      new RpcError(1, 'x', { data: 1n as never })
+    ]
     for (const thing of things) {
       const takeBack = b.registry.register({ odd: thrower(thing) })
       const error = await failure(a.registry.client(a.connection, { odd: nothing }).odd(null))

@@ -1,11 +1,5 @@
 import assert from 'node:assert/strict'
-import {
-  forPlugin,
-  type CallContext,
-  type Connection,
-  type PerConsumer,
-  type RpcRegistry
-} from '../../kernel/index.js'
+import { forPlugin, type CallContext, type Connection, type PerConsumer, type RpcRegistry } from '../../kernel/index.js'
 import type { NodeId } from '../../model/index.js'
 import { rpcCallTests } from './rpc-calls.js'
 import { rpcEndTests } from './rpc-ends.js'

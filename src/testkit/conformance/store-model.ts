@@ -63,7 +63,9 @@ async function doStep(store: Store, model: Model, random: Random, where: string)
 
 function expected(model: Model, { from, to, limit }: StoreRange): [string, number[]][] {
   return [...model]
-    .filter(([key]) => (from === undefined || compareKeys(key, from) >= 0) && (to === undefined || compareKeys(key, to) < 0))
+    .filter(
+      ([key]) => (from === undefined || compareKeys(key, from) >= 0) && (to === undefined || compareKeys(key, to) < 0)
+    )
     .sort(([a], [b]) => compareKeys(a, b))
     .slice(0, limit)
     .map(([key, value]) => [key, [...value]])

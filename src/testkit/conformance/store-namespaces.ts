@@ -66,12 +66,31 @@ export function storeNamespaceTests({ storeTest }: StoreSuite): void {
     await assert.rejects(() => store.put(`${key}x`, Uint8Array.of(1)), failsWith('ERR_INVALID_INPUT'))
   })
 
-  storeTest('refuses a bad name of a namespace with ERR_INVALID_INPUT', async (root) => {
+  storeTest('refuses a bad name of a namespace, and a bad limit, with ERR_INVALID_INPUT', async (root) => {
     for (const store of [root, root.namespace('a')]) {
       for (const name of [...badKeys, '/', 'a/b', 'a/', '/a'] as string[]) {
         assert.throws(() => store.namespace(name), failsWith('ERR_INVALID_INPUT'))
       }
     }
+    for (const maxBytes of [-1, 0.5, NaN, '1', null] as number[]) {
+      assert.throws(() => root.namespace('a', { maxBytes }), failsWith('ERR_INVALID_INPUT'))
+    }
     await Promise.resolve()
+  })
+
+  storeTest('keeps a namespace to its limit, those inside it included, and no other', async (root) => {
+    const small = root.namespace('small', { maxBytes: 2_000 })
+    await small.put('a', new Uint8Array(1_000))
+    await small.namespace('inside').put('b', new Uint8Array(500))
+    for (const store of [small, small.namespace('inside')]) {
+      await assert.rejects(() => store.put('c', new Uint8Array(500)), failsWith('ERR_STORE'))
+    }
+    await assert.rejects(() => small.put('a', new Uint8Array(2_000)), failsWith('ERR_STORE'))
+    assert.equal((await small.get('a'))?.length, 1_000)
+    assert.deepEqual(await keysOf(small), ['a'])
+    await root.namespace('other').put('c', new Uint8Array(5_000))
+    await small.delete('a')
+    await small.put('c', new Uint8Array(500))
+    assert.deepEqual(await keysOf(small), ['c'])
   })
 }

@@ -39,8 +39,7 @@ export function storeOrderTests({ storeTest }: StoreSuite): void {
       for (const to of bounds) {
         const range: StoreRange = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) }
         const expected = ordered.filter(
-          (key) =>
-            (from === undefined || compareKeys(key, from) >= 0) && (to === undefined || compareKeys(key, to) < 0)
+          (key) => (from === undefined || compareKeys(key, from) >= 0) && (to === undefined || compareKeys(key, to) < 0)
         )
         assert.deepEqual(await keysOf(store, range), expected, JSON.stringify(range))
       }
@@ -86,7 +85,7 @@ export function storeOrderTests({ storeTest }: StoreSuite): void {
       seen.push(key)
       if (stays(key)) assert.deepEqual([...value], [Number(key.slice(1)) & 0xff])
       // Before and after the place of the iterator, by turns.
-      const other = (at * 617) % 1_000 | 1
+      const other = ((at * 617) % 1_000) | 1
       await store.batch([{ type: 'delete', key: numbered(other) }, put(`${numbered(other)} new`, 1), put(`a${at}`, 1)])
       at++
     }

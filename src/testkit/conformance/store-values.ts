@@ -6,7 +6,8 @@ import { listOf, put, valueOf, type StoreSuite } from './store.js'
 /** Longest key in UTF-8 bytes. */
 export const MAX_KEY_BYTES = 512
 const LARGE_VALUE_BYTES = 1024 * 1024
-const MANY = 200
+/** One less is no multiple of 3. */
+const MANY = 201
 
 /** No key, and no name of a namespace either. */
 export const badKeys: readonly unknown[] = [
@@ -160,38 +161,41 @@ export function storeValueTests({ storeTest, smallTest }: StoreSuite): void {
 
   storeTest('makes changes in the order in which they were asked for', async (store) => {
     const changes: Promise<unknown>[] = []
-    for (let i = 0; i < MANY; i++) {
+    await store.put('k', Uint8Array.of(0))
+    for (let i = 1; i < MANY; i++) {
+      const before = store.get('k')
       changes.push(store.put('k', Uint8Array.of(i)))
       changes.push(store.batch([put('b', i), put(`b${i}`, i)]))
-      if (i % 3 === 0) changes.push(store.delete('b'))
+      if (i % 3 === 0) changes.push(store.delete('b'), store.put('c', Uint8Array.of(i)), store.delete('c'))
+      changes.push(before.then((value) => assert.equal(value?.length, 1)))
     }
-    const seen = store.get('k')
-    changes.push(store.delete('k'))
-    const gone = store.get('k')
     await Promise.all(changes)
-    assert.deepEqual([...((await seen) ?? [])], [MANY - 1])
-    assert.equal(await gone, undefined)
+    assert.deepEqual(await valueOf(store, 'k'), [MANY - 1])
     assert.deepEqual(await valueOf(store, 'b'), [MANY - 1])
+    assert.equal(await store.get('c'), undefined)
     assert.equal((await listOf(store)).length, MANY + 1)
   })
 
-  smallTest('is full at some point with ERR_STORE, keeps what it has, and has room again after a deletion', async (store) => {
-    const value = new Uint8Array(1024)
-    let count = 0
-    const fill = async (): Promise<void> => {
-      for (; count < 128; count++) await store.put(`k${count}`, value)
+  smallTest(
+    'is full at some point with ERR_STORE, keeps what it has, and has room again after a deletion',
+    async (store) => {
+      const value = new Uint8Array(1024)
+      let count = 0
+      const fill = async (): Promise<void> => {
+        for (; count < 128; count++) await store.put(`k${count}`, value)
+      }
+      await assert.rejects(fill, failsWith('ERR_STORE'))
+      assert.equal((await listOf(store)).length, count)
+      const changes: StoreChange[] = Array.from({ length: 64 }, (_, i) => ({ type: 'put', key: `b${i}`, value }))
+      await assert.rejects(store.batch([{ type: 'delete', key: 'k0' }, ...changes]), failsWith('ERR_STORE'))
+      await assert.rejects(store.namespace('other').batch(changes), failsWith('ERR_STORE'))
+      assert.equal((await listOf(store)).length, count)
+      for (let i = 0; i < count; i++) await store.delete(`k${i}`)
+      await store.put('k', value)
+      assert.deepEqual(
+        (await listOf(store)).map(([key]) => key),
+        ['k']
+      )
     }
-    await assert.rejects(fill, failsWith('ERR_STORE'))
-    assert.equal((await listOf(store)).length, count)
-    const changes: StoreChange[] = Array.from({ length: 64 }, (_, i) => ({ type: 'put', key: `b${i}`, value }))
-    await assert.rejects(store.batch([{ type: 'delete', key: 'k0' }, ...changes]), failsWith('ERR_STORE'))
-    await assert.rejects(store.namespace('other').batch(changes), failsWith('ERR_STORE'))
-    assert.equal((await listOf(store)).length, count)
-    for (let i = 0; i < count; i++) await store.delete(`k${i}`)
-    await store.put('k', value)
-    assert.deepEqual(
-      (await listOf(store)).map(([key]) => key),
-      ['k']
-    )
-  })
+  )
 }

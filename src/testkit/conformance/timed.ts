@@ -16,7 +16,10 @@ export interface Timed {
 }
 
 /** Runs a test while time goes on, and stops what it was about. */
-export async function inTime<T extends Timed>(thing: T, body: (thing: T, time: TestTime) => Promise<void>): Promise<void> {
+export async function inTime<T extends Timed>(
+  thing: T,
+  body: (thing: T, time: TestTime) => Promise<void>
+): Promise<void> {
   const { clock = systemClock } = thing
   const run = async (): Promise<void> => {
     try {

@@ -179,7 +179,7 @@ const withoutViews: Change = (registry) => ({ [forPlugin]: () => registry })
 /** Takes methods back at the stop of their plugin, and lets calls to them go on. */
 const lazyViews: Change = (registry) => ({
   [forPlugin]: (consumer) => {
-    const view = registry[forPlugin]({ name: consumer.name, defer: () => undefined })
+    const view = registry[forPlugin]({ name: consumer.name, defer: () => () => undefined })
     return {
       ...plain(view),
       register: (methods, options) => {
@@ -208,7 +208,9 @@ const mutants: Readonly<Record<string, Change>> = {
   }),
   'carries what is empty': onCalls((call, kind) => (...parameters) => {
     const [input] = parameters
-    return kind === 'client' && Array.isArray(input) && input.length === 0 ? Promise.reject(other()) : call(...parameters)
+    return kind === 'client' && Array.isArray(input) && input.length === 0
+      ? Promise.reject(other())
+      : call(...parameters)
   }),
   'carries JSON unchanged, and nothing as null': onAnswers(async (answer) => (await answer) ?? undefined),
   'answers many calls at a time, each with its own answer': onCalls((call, kind) => {
@@ -244,11 +246,7 @@ const mutants: Readonly<Record<string, Change>> = {
     let found: Promise<Connection> | undefined
     return {
       client: (target, manifest, options) =>
-        registry.client(
-          typeof target === 'function' ? (given) => (found ??= target(given)) : target,
-          manifest,
-          options
-        )
+        registry.client(typeof target === 'function' ? (given) => (found ??= target(given)) : target, manifest, options)
     }
   },
   'tells the caller the code, message and data of an RpcError': onFailure((error) =>
@@ -266,26 +264,34 @@ const mutants: Readonly<Record<string, Change>> = {
     }
   }),
   'makes an RpcError of whatever is thrown': onFailure((error) => new Error(error.message)),
-  'says METHOD_NOT_FOUND to a call of any kind whose method is not offered': onCalls((call, kind) => (...parameters) => {
-    return kind === 'raw' ? (call(...parameters) as Promise<unknown>).catch(() => Promise.reject(other())) : call(...parameters)
-  }),
+  'says METHOD_NOT_FOUND to a call of any kind whose method is not offered': onCalls(
+    (call, kind) =>
+      (...parameters) => {
+        return kind === 'raw'
+          ? (call(...parameters) as Promise<unknown>).catch(() => Promise.reject(other()))
+          : call(...parameters)
+      }
+  ),
   'gives the messages that came before an error first, and nothing after it': onItems(async function* (items) {
     const all: unknown[] = []
     for await (const item of items) all.push(item)
     yield* all
   }),
-  'ends a body whose source fails with an error, not as if it were whole': onCalls((call, kind) => async (...parameters) => {
-    if (kind !== 'raw') return call(...parameters)
-    const { result, body } = (await call(...parameters)) as RawResponse<unknown>
-    const whole = async function* () {
-      try {
-        for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) yield chunk
-      } catch {
-        // as if it were whole
+  'ends a body whose source fails with an error, not as if it were whole': onCalls(
+    (call, kind) =>
+      async (...parameters) => {
+        if (kind !== 'raw') return call(...parameters)
+        const { result, body } = (await call(...parameters)) as RawResponse<unknown>
+        const whole = async function* () {
+          try {
+            for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) yield chunk
+          } catch {
+            // as if it were whole
+          }
+        }
+        return { result, body: whole() }
       }
-    }
-    return { result, body: whole() }
-  }),
+  ),
   'refuses an input that JSON cannot say with ERR_INVALID_INPUT': onFailure(code('ERR_INVALID_INPUT', other)),
   'fails with what its source of input throws, and tells the handler': onFailure((error) => new Error(error.message)),
   'fails with a typed error if its method is of another kind and no sense can be made of it': onFailure(
@@ -312,7 +318,9 @@ const mutants: Readonly<Record<string, Change>> = {
       }
     }
   }),
-  'puts a namespace before each name, with a dot': (registry) => ({ register: (methods) => registry.register(methods) }),
+  'puts a namespace before each name, with a dot': (registry) => ({
+    register: (methods) => registry.register(methods)
+  }),
   'lets calls finish whose method is taken back, and takes no more': forgetful,
   'frees a name that is taken back, and takes back nothing of those who have it after': forgetful,
   'reads a map of methods once': onHandlers(
@@ -347,7 +355,9 @@ const mutants: Readonly<Record<string, Change>> = {
     }
   })),
   'makes no call whose signal is aborted': onOptions((options) => ({ ...options, signal: undefined as never })),
-  'ends a call with the reason of its signal, and tells the handler': onFailure(code('ERR_ABORTED', () => new AbortError())),
+  'ends a call with the reason of its signal, and tells the handler': onFailure(
+    code('ERR_ABORTED', () => new AbortError())
+  ),
   'does not abort the signal of a call that went well': onHandlers((handle, _name, _map, kind) => (input, context) => {
     if (kind !== 'unary') return handle(input, context)
     const { timer, meta } = context as CallContext
@@ -380,7 +390,9 @@ const mutants: Readonly<Record<string, Change>> = {
       )
   }),
   'ends calls on a connection that closes, at both ends': onFailure(code('ERR_CONNECTION_CLOSED', other)),
-  'ends the calls that others make to a node that stops, with a typed error': onFailure((error) => new Error(error.message)),
+  'ends the calls that others make to a node that stops, with a typed error': onFailure(
+    (error) => new Error(error.message)
+  ),
   'ends the calls that a node makes when it stops, and makes none after': onFailure(code('ERR_ABORTED', other)),
   'takes no more of a handler’s messages than its caller reads, and holds up no other call': onItems((items) => {
     const all = eager(items)[Symbol.asyncIterator]()
@@ -389,12 +401,15 @@ const mutants: Readonly<Record<string, Change>> = {
   'takes no more of a caller’s messages than the handler reads': onCalls((call, kind) => (...parameters) => {
     return kind === 'client' ? call(eager(parameters[0] as AsyncIterable<unknown>)) : call(...parameters)
   }),
-  'takes no more of a body than is read of it, in both directions': onHandlers((handle, _name, _map, kind) => (...parameters) => {
-    const answer = handle(...parameters)
-    if (kind !== 'raw') return answer
-    const { result, body } = answer as RawAnswer<unknown>
-    return { result, body: eager(body as AsyncIterable<Uint8Array>) }
-  })
+  'takes no more of a body than is read of it, in both directions': onHandlers(
+    (handle, _name, _map, kind) =>
+      (...parameters) => {
+        const answer = handle(...parameters)
+        if (kind !== 'raw') return answer
+        const { result, body } = answer as RawAnswer<unknown>
+        return { result, body: eager(body as AsyncIterable<Uint8Array>) }
+      }
+  )
 }
 
 function altered(end: RpcEnd, change: Change): RpcEnd {

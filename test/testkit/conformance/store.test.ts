@@ -1,18 +1,56 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect } from 'chai'
-import { createKernel, PeerloomError, Store, type StoreChange, type StoreRange } from '#src/kernel/index.js'
-import { memoryStore } from '#src/plugins/store/index.js'
+import {
+  createKernel,
+  PeerloomError,
+  Store,
+  type Plugin,
+  type StoreChange,
+  type StoreRange
+} from '#src/kernel/index.js'
+import { levelStore, memoryStore, type LevelStoreOptions } from '#src/plugins/store/index.js'
 import { storeConformance, type StoreUnderTest } from '#src/testkit/index.js'
 import { failureOf, testsOf } from './collect.js'
 
 const SMALL_BYTES = 32 * 1024
 
-async function openMemory(maxBytes?: number): Promise<StoreUnderTest> {
-  const kernel = createKernel({ plugins: [maxBytes === undefined ? memoryStore : memoryStore.with({ maxBytes })] })
+async function open(plugin: Plugin): Promise<StoreUnderTest> {
+  const kernel = createKernel({ plugins: [plugin] })
   await kernel.start()
   return { store: kernel.resolve(Store), stop: () => kernel.stop() }
 }
 
-storeConformance({ name: 'memory-store', create: openMemory, createSmall: () => openMemory(SMALL_BYTES), describe, it })
+const openMemory = (): Promise<StoreUnderTest> => open(memoryStore)
+const openSmall = (): Promise<StoreUnderTest> => open(memoryStore.with({ maxBytes: SMALL_BYTES }))
+
+storeConformance({ name: 'memory-store', create: openMemory, createSmall: openSmall, describe, it })
+
+interface OnDisk extends StoreUnderTest {
+  readonly directory: string
+}
+
+describe('on a disk', () => {
+  let root: string
+  before(async () => (root = await mkdtemp(join(tmpdir(), 'peerloom-store-'))))
+  after(() => rm(root, { recursive: true, force: true }))
+
+  const openLevel = async (directory: string, options: Partial<LevelStoreOptions> = {}): Promise<OnDisk> => ({
+    ...(await open(levelStore.with({ directory, sync: false, ...options }))),
+    directory
+  })
+  const fresh = (): Promise<string> => mkdtemp(join(root, 'store-'))
+
+  storeConformance<OnDisk>({
+    name: 'level-store',
+    create: async () => openLevel(await fresh()),
+    createSmall: async () => openLevel(await fresh(), { maxBytes: SMALL_BYTES }),
+    reopen: ({ directory }) => openLevel(directory),
+    describe,
+    it
+  })
+})
 
 type Entry = readonly [string, Uint8Array]
 
@@ -26,7 +64,7 @@ function altered(store: Store, change: Change, inside = false): Store {
     delete: (key) => store.delete(key),
     batch: (changes) => store.batch(changes),
     entries: (range) => store.entries(range),
-    namespace: (name) => altered(store.namespace(name), change, true)
+    namespace: (name, limits) => altered(store.namespace(name, limits), change, true)
   }
   return { ...methods, ...change(store, inside) }
 }
@@ -160,8 +198,11 @@ const mutants: Readonly<Record<string, Change>> = {
   'takes keys as long in a namespace as outside, and names as long as keys': (store) => ({
     namespace: (name) => prefixed(store, `${name}/`)
   }),
-  'refuses a bad name of a namespace with ERR_INVALID_INPUT': (store) => ({
-    namespace: (name) => store.namespace(name.replaceAll('/', '_'))
+  'refuses a bad name of a namespace, and a bad limit, with ERR_INVALID_INPUT': (store) => ({
+    namespace: (name, limits) => store.namespace(name.replaceAll('/', '_'), limits)
+  }),
+  'keeps a namespace to its limit, those inside it included, and no other': (store) => ({
+    namespace: (name) => store.namespace(name)
   }),
   'does what a Map does, whatever is done to it': (store, inside) =>
     inside ? { delete: (key) => (key === 'a' ? Promise.resolve() : store.delete(key)) } : {},
@@ -260,8 +301,8 @@ const suiteWith = (change: Change) =>
       name: 'a store',
       create: () => Promise.resolve(kept(memory(), change)),
       createSmall: async () => {
-        const open = await openMemory(SMALL_BYTES)
-        return { store: altered(open.store, change), stop: () => open.stop() }
+        const small = await openSmall()
+        return { store: altered(small.store, change), stop: () => small.stop() }
       },
       reopen: ({ data }) => Promise.resolve(kept(data, change)),
       ...runner
