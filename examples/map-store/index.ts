@@ -124,9 +124,9 @@ function bytesOf(entries: ReadonlyMap<string, Uint8Array>): number {
 export const mapStore = definePlugin({
   name: 'acme-map-store',
   provides: { store: Store },
-  start(_, { defer }) {
+  start(_, context) {
     const shelf: Shelf = { spaces: new Map(), open: true }
-    defer(() => {
+    context.defer(() => {
       shelf.open = false
     })
     return { store: new MapStore(shelf) }

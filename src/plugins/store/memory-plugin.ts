@@ -12,9 +12,11 @@ export const memoryStore = definePlugin({
   name: 'memory-store',
   provides: { store: Store },
   config: schema,
-  start(_, { config, defer }) {
-    const { store, close } = createMemoryStore(config)
-    defer(close)
-    return { store }
+  start(_, context) {
+    const memory = createMemoryStore(context.config)
+    context.defer(() => {
+      memory.close()
+    })
+    return { store: memory.store }
   }
 })

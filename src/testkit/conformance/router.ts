@@ -94,7 +94,7 @@ export function assertNearestFirst(target: NodeId, contacts: readonly Contact[])
 export function watch(steps$: Observable<FindStep>): {
   readonly steps: FindStep[]
   readonly end: Promise<unknown>
-  stop(): void
+  readonly stop: () => void
 } {
   const steps: FindStep[] = []
   let stop = (): void => undefined

@@ -107,9 +107,10 @@ export function rpcCallTests(test: RpcTest): void {
 
   test('answers many calls at a time, each with its own answer', async ({ a, b }) => {
     for (const end of [a, b]) end.registry.register(methods)
-    const [there, back] = [a, b].map(({ registry, connection }) => registry.client(connection, methods))
+    const there = a.registry.client(a.connection, methods)
+    const back = b.registry.client(b.connection, methods)
     const values = Array.from({ length: MANY_CALLS }, (_, value) => value)
-    const answers = await Promise.all(values.map((value) => (value % 2 === 0 ? there : back)?.square({ value })))
+    const answers = await Promise.all(values.map((value) => (value % 2 === 0 ? there : back).square({ value })))
     assert.deepEqual(
       answers,
       values.map((value) => ({ value: value ** 2 }))

@@ -15,9 +15,9 @@ import {
 import { methods } from './rpc-calls.js'
 import { collect, failure, has, type RpcTest } from './rpc-registry.js'
 
-const nothing: Method<'unary', null, unknown> = unary()
+const nothing: Method<'unary', null> = unary()
 
-function thrower(error: unknown): Method<'unary', null, unknown> {
+function thrower(error: unknown): Method<'unary', null> {
   return unary(() => {
     throw error
   })

@@ -34,7 +34,7 @@ export interface RpcRegistryConformanceOptions extends TestRunner {
 }
 
 /** A pair, and what was seen of it. */
-export interface RpcWorld extends RpcPair {
+export interface RpcWorld extends Pick<RpcPair, 'a' | 'b'> {
   readonly time: TestTime
   readonly seen: Seen
 }
@@ -52,8 +52,8 @@ export function rpcRegistryConformance({ name, create, describe, it }: RpcRegist
   const rpcTest: RpcTest = (title, body) => {
     it(title, async () => {
       await inTime(await create(), async (pair, time) => {
-        const { a, b, stop } = pair
-        await body({ a, b, stop: () => stop.call(pair), time, seen: new Seen() })
+        const { a, b } = pair
+        await body({ a, b, time, seen: new Seen() })
         const quiet = ({ connection }: RpcEnd): boolean =>
           connection.closeInfo !== undefined || connection.stats().streams === 0
         await time.until(() => quiet(a) && quiet(b))

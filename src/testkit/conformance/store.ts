@@ -38,10 +38,10 @@ export interface StoreSuite {
 /** A store that can be stopped and opened again. */
 export interface ReopenedStore {
   /** The store as it is open now. */
-  store(): Store
-  stop(): Promise<void>
+  readonly store: () => Store
+  readonly stop: () => Promise<void>
   /** Stops it if it is running, and opens it again. */
-  again(): Promise<Store>
+  readonly again: () => Promise<Store>
 }
 
 /**
@@ -55,15 +55,16 @@ export function storeConformance<T extends StoreUnderTest>(options: StoreConform
   const suite: StoreSuite = {
     storeTest(title, body) {
       it(title, async () => {
-        const { store, stop } = bound(await create())
-        await body(store, stop).finally(stop)
+        const open = await create()
+        const stop = (): Promise<void> => open.stop()
+        await body(open.store, stop).finally(stop)
       })
     },
     smallTest(title, body) {
       if (createSmall === undefined) return
       it(title, async () => {
-        const { store, stop } = bound(await createSmall())
-        await body(store).finally(stop)
+        const open = await createSmall()
+        await body(open.store).finally(() => open.stop())
       })
     },
     reopenTest(title, body) {
@@ -87,10 +88,6 @@ export function storeConformance<T extends StoreUnderTest>(options: StoreConform
     storeModelTest(suite)
     storeEndTests(suite)
   })
-}
-
-function bound(open: StoreUnderTest): StoreUnderTest {
-  return { store: open.store, stop: () => open.stop() }
 }
 
 /** All entries of a range, their values as plain arrays. */

@@ -1,5 +1,5 @@
 import { sleep, systemClock, withDeadline, type Clock } from '../../kernel/index.js'
-import { VirtualClock } from '../virtual-clock.js'
+import type { VirtualClock } from '../virtual-clock.js'
 
 /** Milliseconds after which what was waited for is not expected any more. */
 const PATIENCE_MS = 10_000

@@ -38,7 +38,7 @@ for (const [name, surroundings] of [
   })
 }
 
-type Change = (router: Router, self: Contact) => Partial<Router>
+type Change = (router: Router, self: Contact) => Partial<Omit<Router, 'size'>>
 
 const mapped = (router: Router, map: (steps$: Observable<FindStep>) => Observable<FindStep>): Partial<Router> => ({
   find$: (target, options) => map(router.find$(target, options))
@@ -161,7 +161,6 @@ const mutants: Readonly<Record<string, Change>> = {
 }
 
 function altered({ router, contact, ...node }: RouterNode, change: Change): RouterNode {
-  const { size: _, ...changed } = change(router, contact)
   return {
     ...node,
     contact,
@@ -174,7 +173,7 @@ function altered({ router, contact, ...node }: RouterNode, change: Change): Rout
       },
       join: (seeds, options) => router.join(seeds, options),
       stats: () => router.stats(),
-      ...changed
+      ...change(router, contact)
     }
   }
 }

@@ -113,7 +113,7 @@ const mutants: Readonly<Record<string, Change>> = {
   'hands out values that are the caller’s own': () => {
     const values = new Map<string, Uint8Array>()
     return {
-      put: (key, value) => Promise.resolve(void values.set(key, new Uint8Array(value))),
+      put: (key, value) => Promise.resolve(values.set(key, new Uint8Array(value))).then(() => undefined),
       get: (key) => Promise.resolve(values.get(key)),
       entries: async function* () {
         await Promise.resolve()
@@ -131,7 +131,7 @@ const mutants: Readonly<Record<string, Change>> = {
   }),
   'refuses a bad key with ERR_INVALID_INPUT': (store) => ({ get: (key) => store.get(key).catch(swallow) as never }),
   'refuses a bad value with ERR_INVALID_INPUT': (store) => ({
-    put: (key, value) => store.put(key, new Uint8Array(value as ArrayLike<number>))
+    put: (key, value) => store.put(key, new Uint8Array(value))
   }),
   'makes changes in the order in which they were asked for': (store) => {
     let calls = 0
@@ -218,7 +218,9 @@ const mutants: Readonly<Record<string, Change>> = {
   'can be stopped while somebody reads its entries, who is told with ERR_STORE': (store) => ({
     entries: (range) => entriesBy(store, (all) => all)(range)
   }),
-  'has what it acknowledged after it was stopped and opened again': (store) => ({ delete: () => void store as never }),
+  'has what it acknowledged after it was stopped and opened again': (store) => ({
+    delete: (key) => (key === 'gone' ? Promise.resolve() : store.delete(key))
+  }),
   'has all of a batch or nothing, if it was stopped meanwhile': (store) => ({
     async batch(changes) {
       for (const change of changes) await store.batch([change])

@@ -27,7 +27,7 @@ export interface Surroundings {
   /** The time they live in, if it is not real. */
   readonly clock?: VirtualClock
   /** Starts node number `n`, from 1, with these plugins on top. */
-  start(n: number, ...plugins: readonly Plugin[]): Promise<StartedNode>
+  readonly start: (n: number, ...plugins: readonly Plugin[]) => Promise<StartedNode>
 }
 
 /** A made-up network with 5 ms from host to host, in virtual time. */
