@@ -65,8 +65,8 @@ export class SendWindow {
     }
     const acked = this.#packets.splice(0, next - first.number)
     const last = acked.at(-1)
-    // A packet that was sent twice tells nothing about time (Karn's algorithm).
-    if (last?.resent === false) this.#measure(now - last.sentAt)
+    // A packet that was sent twice tells nothing about time (Karn's algorithm), nor does one whose ack waited for it.
+    if (last !== undefined && !acked.some(({ resent }) => resent)) this.#measure(now - last.sentAt)
     this.#duplicates = 0
     this.#backoff = 1
     const left = this.#packets[0]
