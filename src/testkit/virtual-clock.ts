@@ -62,11 +62,14 @@ export class VirtualClock implements Clock {
   /** Moves time on by `ms`, firing every timer that falls due on the way, in order. Rejects with what a timer throws. */
   async advance(ms: number): Promise<void> {
     const end = this.#time + ms
-    let over = false
-    const timer = this.#add(() => (over = true), end, false)
+    const goal = { reached: false }
+    const reach = (): void => {
+      goal.reached = true
+    }
+    const timer = this.#add(reach, end, false)
     try {
       await this.#takeTurn(true)
-      while (!over || (this.#timers.first?.due ?? Infinity) <= end) await this.#takeTurn()
+      while (!goal.reached || (this.#timers.first?.due ?? Infinity) <= end) await this.#takeTurn()
     } finally {
       timer.clear()
     }
@@ -77,20 +80,16 @@ export class VirtualClock implements Clock {
    * neither a timer, but for background ones, nor real work. Also rejects with what a timer throws.
    */
   async until<T>(promise: PromiseLike<T>): Promise<T> {
-    let settled = false
-    const settle = (): void => {
-      settled = true
+    const goal = { reached: false }
+    const reach = (): void => {
+      goal.reached = true
     }
-    promise.then(settle, settle)
+    promise.then(reach, reach)
     await this.#takeTurn(true)
-    while (!settled) {
-      const moved = await this.#takeTurn()
-      // Read through a call, since the compiler does not see that it has changed.
-      if (!moved && !(() => settled)()) {
-        throw new Error(`virtual time cannot go on: nothing is left to happen at ${String(this.#time)} ms`)
-      }
-    }
-    return promise
+    for (let moved = true; moved && !goal.reached;) moved = await this.#takeTurn()
+    // It may have settled at the very last, when nothing was left to move for.
+    if (goal.reached) return promise
+    throw new Error(`virtual time cannot go on: nothing is left to happen at ${String(this.#time)} ms`)
   }
 
   #add(callback: () => void, due: number, background: boolean): ClockTimer {

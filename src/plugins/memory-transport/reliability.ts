@@ -119,6 +119,11 @@ export class ReceiveWindow {
   /** The packet number that is waited for; what is sent as the ack. */
   next = 1
 
+  /** Whether packets are here that came before their turn. */
+  get hasGap(): boolean {
+    return this.#early.size > 0
+  }
+
   /** Takes a packet and returns the payloads whose turn has come. */
   accept(number: number, payload: Uint8Array): Uint8Array[] {
     if (number < this.next || number >= this.next + WINDOW_PACKETS) return []
