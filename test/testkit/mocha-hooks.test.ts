@@ -29,16 +29,7 @@ describe('the root hooks for mocha', () => {
       // Mocha resolves what it requires from where it is itself, which is another package than this one.
       const hooks = resolve('dist/testkit/mocha.js')
       const mocha = resolve('node_modules/mocha/bin/mocha.js')
-      const args = [
-        mocha,
-        '--no-config',
-        '--no-package',
-        '--require',
-        'peerloom/testkit/mocha',
-        '--reporter',
-        'json',
-        spec
-      ]
+      const args = [mocha, '--no-config', '--no-package', '--require', hooks, '--reporter', 'json', spec]
       const outcome = await promisify(execFile)(process.execPath, args, { timeout: 20_000 }).catch(
         (error: unknown) => error as { stdout: string }
       )

@@ -35,9 +35,8 @@ describe('a test network', () => {
     const [alice, bob, carol] = network.nodes
     expect(await network.until(askName(bob, carol))).to.equal('node 2')
     expect(await network.until(askName(carol, alice))).to.equal('node 0')
-    expect(network.events.filter(({ type }) => type === 'routing.joined').map(({ node }) => node)).to.have.members([
-      1, 2
-    ])
+    const joined = network.events.filter(({ type }) => type === 'routing.joined')
+    expect(joined.map(({ nodeIndex }) => nodeIndex)).to.deep.equal([1, 2])
     expect(JSON.parse(JSON.stringify(network.events))).to.deep.equal(network.events)
   })
 
