@@ -10,9 +10,9 @@ const squares = definePlugin({
   start: ({ rpc }) => void rpc.register(api)
 })
 
-/** Joins, look-ups and calls of a hundred nodes, over links that delay, reorder and lose. */
+/** Joins, look-ups and calls of a hundred nodes, over links that delay, reorder and copy. A loss would add a second to each join. */
 async function story(seed: number): Promise<readonly LoggedEvent[]> {
-  const links = { latencyMs: [10, 40], lossRate: 0.01 } as const
+  const links = { latencyMs: [10, 40], duplicateRate: 0.01 } as const
   await using network = await createTestNetwork({ nodes: NODES, plugins: [squares], links, seed, together: true })
   const { nodes } = network
   const others = nodes.map((node, i) => ({ node, other: nodes[(i * 7 + 3) % NODES]! }))

@@ -154,8 +154,8 @@ describe('stopping after a test', () => {
   it('names what failed to stop, and stops the others all the same', async () => {
     const broken = definePlugin({
       name: 'broken',
-      start: (_, { defer }) => {
-        defer(() => {
+      start: (_, context) => {
+        context.defer(() => {
           throw new Error('will not stop')
         })
       }
