@@ -2,13 +2,15 @@ import { Datagrams, definePlugin, Identity, Transport } from '../../kernel/index
 import { Endpoint } from './endpoint.js'
 import { quicTransportOptions } from './options.js'
 import { loadQuiche } from './quiche.js'
+import { followCertificate } from './renewal.js'
 import { checkCertificate } from './tls.js'
 
 export type { QuicTransportOptions } from './options.js'
 
 /**
  * QUIC (RFC 9000) over any datagrams, authenticated by node id on both sides. Needs a native library: fails to start
- * with `ERR_NATIVE` where there is none, and with `ERR_IDENTITY` if the node's certificate cannot be used.
+ * with `ERR_NATIVE` where there is none, and with `ERR_IDENTITY` if the node's certificate cannot be used. When the
+ * certificate is renewed, new handshakes use the new one.
  */
 export const quicTransport = definePlugin({
   name: 'quic-transport',
@@ -23,6 +25,9 @@ export const quicTransport = definePlugin({
       checkCertificate(certificate, identity.nodeId)
       const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log })
       context.defer(() => transport.stop())
+      followCertificate(identity, certificate, context, (renewed) => {
+        transport.useCertificate(renewed)
+      })
       return { transport }
     } finally {
       release()
