@@ -25,7 +25,7 @@ describe('memory-transport says no more than it must', () => {
     const network = await createTestNetwork({
       nodes: 2,
       join: () => [],
-      plugins: [memoryTransport.with({ maxStreams: 4 })]
+      plugins: [memoryTransport.with({ maxStreams: 16 })]
     })
     const [alice, bob] = network.nodes
     const connection = await network.until(alice.connect(bob.contact))
@@ -44,7 +44,7 @@ describe('memory-transport says no more than it must', () => {
       stream.write(Uint8Array.of(1))
       return stream
     }
-    for (let i = 0; i < 2; i++) {
+    for (let i = 0; i < 3; i++) {
       const stream = await openOne()
       stream.end()
       await network.run(1_000)
@@ -52,8 +52,8 @@ describe('memory-transport says no more than it must', () => {
       stream.stop(0)
       await network.run(1_000)
     }
-    for (let i = 0; i < 4; i++) open.push(await openOne())
-    expect(connection.stats().streams).to.equal(4)
+    for (let i = 0; i < 16; i++) open.push(await openOne())
+    expect(connection.stats().streams).to.equal(16)
     await network.stop()
   })
 })
