@@ -27,6 +27,13 @@ export default defineConfig(
     rules: { '@typescript-eslint/require-await': 'off' }
   },
   {
+    // Plain JavaScript, since the peers' packages, and so their types, are not always there.
+    files: ['bench/peers/**'],
+    extends: [tseslint.configs.disableTypeChecked],
+    // What NestJS calls a module is an empty class.
+    rules: { '@typescript-eslint/no-extraneous-class': 'off' }
+  },
+  {
     files: ['test/**'],
     rules: {
       // chai's assertions are expressions.

@@ -1,8 +1,6 @@
 import { Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
-import { Endpoint } from './endpoint.js'
 import { quicTransportOptions } from './options.js'
 import { loadQuiche } from './quiche.js'
-import { checkCertificate } from './tls.js'
 
 export type { QuicTransportOptions } from './options.js'
 
@@ -19,7 +17,13 @@ export const quicTransport = definePlugin({
     const { name, config, clock, log } = context
     const release = clock.hold()
     try {
-      const [quiche, certificate] = await Promise.all([loadQuiche(), identity.certificate()])
+      // A node with another transport neither loads this one nor its native library.
+      const [{ Endpoint }, { checkCertificate }, quiche, certificate] = await Promise.all([
+        import('./endpoint.js'),
+        import('./tls.js'),
+        loadQuiche(),
+        identity.certificate()
+      ])
       checkCertificate(certificate, identity.nodeId)
       const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log })
       context.defer(() => transport.stop())
