@@ -1,4 +1,5 @@
-import { defer, type Observable } from 'rxjs'
+import { defer, EMPTY, mergeMap, type Observable } from 'rxjs'
+import type { DependencyContainer } from 'tsyringe'
 import {
   Connector,
   ConnectionPool,
@@ -8,10 +9,9 @@ import {
   KernelError,
   Records,
   Router,
-  RpcRegistry,
   SelfContact,
   systemRandom,
-  type Client,
+  type AnyToken,
   type Clock,
   type Connection,
   type ConnectStep,
@@ -19,14 +19,13 @@ import {
   type KernelEvent,
   type KernelHealth,
   type Logger,
-  type Manifest,
   type PeerChange,
   type Plugin,
   type PluginClass,
-  type Random,
-  type RegisterOptions
+  type Random
 } from './kernel/index.js'
 import { Contact, InvalidInputError, NodeId, type Address } from './model/index.js'
+import { makePeer, type Peer } from './peer.js'
 import { bootstrap } from './plugins/bootstrap/index.js'
 import { connectionPool } from './plugins/connection-pool/index.js'
 import { connector } from './plugins/connector/index.js'
@@ -37,6 +36,8 @@ import { rpc } from './plugins/rpc/index.js'
 import { selfContact } from './plugins/self-contact/index.js'
 import { memoryStore } from './plugins/store/index.js'
 import { udp } from './plugins/udp/index.js'
+
+export type { Peer } from './peer.js'
 
 export interface NodeOptions {
   /**
@@ -54,6 +55,11 @@ export interface NodeOptions {
   readonly port?: number
   /** Addresses `host:port` at which others reach this node, if it cannot know them itself. */
   readonly announce?: readonly string[]
+  /**
+   * The tsyringe container of the application that embeds the node. A contract that is registered there takes the
+   * place of the standard plugin that provides it.
+   */
+  readonly container?: DependencyContainer
   readonly log?: Logger
   readonly clock?: Clock
   readonly random?: Random
@@ -65,20 +71,12 @@ export interface Cancellable {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Another node, reachable or not. Holding one costs nothing; connecting happens when it is first called. */
-export interface Peer {
-  readonly id: NodeId
-  /** The peer's methods as functions. They connect when called, and live as long as the node. */
-  rpc<const M extends Manifest>(manifest: M, options?: RegisterOptions): Client<M>
-  /** A live connection to the peer; rejects with a `ConnectError`. */
-  connect(options?: Cancellable): Promise<Connection>
-}
-
 /**
- * A node of the network: what an application holds. Made by {@link createNode}.
+ * A node of the network: what an application holds. Made by {@link createNode}. It stays the same while plugins are
+ * replaced by `node.kernel.replace(…)`, and so do the peers, clients and subscriptions made from it.
  *
- * While it is stopped, whatever asks for the network throws, rejects or fails with `ERR_STATE`; `events`, `peer`,
- * `health`, `start` and `stop` go on working.
+ * While it is stopped, whatever asks for the network throws, rejects or fails with `ERR_STATE`; `events`, `peers$`,
+ * `peer`, `health`, `start` and `stop` go on working.
  */
 export class Node implements AsyncDisposable {
   /** The kernel underneath, for resolving other contracts. */
@@ -101,9 +99,10 @@ export class Node implements AsyncDisposable {
     return this.contact.addresses
   }
 
-  /** Peers as they connect and disconnect. */
+  /** Peers as they connect and disconnect, restarts included. */
   get peers$(): Observable<PeerChange> {
-    return this.kernel.resolve(ConnectionPool).peers$
+    // Merged, not switched: the last thing that a pool tells is who was disconnected by its end.
+    return this.kernel.watch(ConnectionPool).pipe(mergeMap((pool) => pool?.peers$ ?? EMPTY))
   }
 
   /** Everything that happens in this node, restarts included. Filter by `attempt` to follow one connection. */
@@ -176,46 +175,6 @@ function targetOf(target: string | Contact): NodeId | Contact {
   return target.includes('@') ? Contact.parse(target) : NodeId.parse(target)
 }
 
-function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
-  const id = target instanceof Contact ? target.id : target
-  const connect = async (options?: Cancellable): Promise<Connection> =>
-    kernel.resolve(ConnectionPool).get(id) ?? kernel.resolve(Connector).connect(target, options)
-  return {
-    id,
-    connect,
-    rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options)
-  }
-}
-
-/** A client that outlives restarts: each call goes through the registry that is there then. */
-function lastingClient<const M extends Manifest>(
-  kernel: Kernel,
-  connect: (options: Cancellable) => Promise<Connection>,
-  manifest: M,
-  options?: RegisterOptions
-): Client<M> {
-  let made: { registry: RpcRegistry; client: Record<string, (...args: unknown[]) => unknown> } | undefined
-  const present = (): Record<string, (...args: unknown[]) => unknown> => {
-    const registry = kernel.resolve(RpcRegistry)
-    if (made?.registry !== registry) made = { registry, client: registry.client(connect, manifest, options) as never }
-    return made.client
-  }
-  const lasting = Object.entries(manifest).map(([name, method]): [string, unknown] => {
-    const call = (...args: unknown[]): unknown => present()[name]?.(...args)
-    // A call that gives a promise rejects; one that gives an iterator can only throw.
-    return [
-      name,
-      STREAMING.has('kind' in method ? method.kind : method.type)
-        ? call
-        : (...args: unknown[]) => Promise.resolve().then(() => call(...args))
-    ]
-  })
-  return Object.fromEntries(lasting) as Client<M>
-}
-
-/** Kinds of methods and types of callers whose calls give an iterator. */
-const STREAMING = new Set(['server', 'duplex', 'SERVER', 'DUPLEX'])
-
 /** The plugins of an ordinary node, configured by its options. */
 function standardPlugins(options: NodeOptions): Plugin[] {
   const { keyFile, host, port, announce, seeds = [] } = options
@@ -239,8 +198,9 @@ function assemble(options: NodeOptions): Plugin[] {
   const own = (options.plugins ?? []).map((plugin) => (typeof plugin === 'function' ? fromClass(plugin) : plugin))
   const taken = new Set(own.flatMap(({ provides }) => Object.values(provides)))
   const names = new Set(own.map(({ name }) => name))
-  const isReplaced = ({ name, provides }: Plugin): boolean =>
-    names.has(name) || Object.values(provides).some((token) => taken.has(token))
+  const isTaken = (token: AnyToken): boolean =>
+    taken.has(token) || options.container?.isRegistered(token, true) === true
+  const isReplaced = ({ name, provides }: Plugin): boolean => names.has(name) || Object.values(provides).some(isTaken)
   const standard = standardPlugins(options)
   const settings = { identity: ['keyFile'], udp: ['host', 'port'], 'self-contact': ['announce'], bootstrap: ['seeds'] }
   for (const plugin of standard.filter(isReplaced)) {
@@ -248,7 +208,7 @@ function assemble(options: NodeOptions): Plugin[] {
       if (options[setting as keyof NodeOptions] === undefined) continue
       throw new KernelError(
         'ERR_CONFIG',
-        `"${setting}" configures ${plugin.name}, which a plugin of yours replaces; configure that one`
+        `"${setting}" configures ${plugin.name}, which a plugin or contract of yours replaces; configure that one`
       )
     }
   }
@@ -267,9 +227,10 @@ function assemble(options: NodeOptions): Plugin[] {
  * const { value } = await node.peer('v9k…').rpc(calculatorApi).square({ value: 12 })
  */
 export async function createNode(options: NodeOptions = {}): Promise<Node> {
-  const { log, clock, random, signal } = options
+  const { container, log, clock, random, signal } = options
   const kernel = createKernel({
     plugins: assemble(options),
+    ...(container === undefined ? {} : { container }),
     ...(log === undefined ? {} : { log }),
     ...(clock === undefined ? {} : { clock }),
     ...(random === undefined ? {} : { random })

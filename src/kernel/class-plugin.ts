@@ -11,7 +11,7 @@ import {
   type Provided,
   type TokenMap
 } from './plugin.js'
-import type { AnyToken, Token } from './token.js'
+import type { AnyToken, MultiToken, TokenType } from './token.js'
 
 /** What an instance of a class plugin offers. `start` returns what the class provides; it may return `this` in it. */
 export interface PluginInstance<P extends TokenMap = TokenMap, C = never> {
@@ -39,6 +39,11 @@ const descriptors = new WeakMap<object, Plugin>()
 /** `T` when a parameter of type `A` can take what the token resolves to, else an error type that names the mistake. */
 type Fits<T, A> = [T] extends [A] ? unknown : { 'the parameter does not have the type of the token': T }
 
+/** What an optional contract is injected as. */
+// As for AnyToken, only `any` accepts every token.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type IfProvided<K> = K extends MultiToken<any> ? TokenType<K> : TokenType<K> | undefined
+
 /** The parameter's type at position `I` of a constructor. */
 type ParameterAt<C, I extends number> = C extends abstract new (...args: infer A) => unknown ? A[I] : never
 
@@ -48,10 +53,10 @@ type ParameterAt<C, I extends number> = C extends abstract new (...args: infer A
  * @example
  * constructor(@use(Router) private readonly router: Router) {}
  */
-export function use<T>(
-  token: Token<T>
+export function use<K extends AnyToken>(
+  token: K
 ): <C extends abstract new (...args: never[]) => unknown, I extends number>(
-  target: C & Fits<T, ParameterAt<C, I>>,
+  target: C & Fits<TokenType<K>, ParameterAt<C, I>>,
   key: undefined,
   index: I
 ) => void {
@@ -60,11 +65,14 @@ export function use<T>(
   }
 }
 
-/** Injects a contract if some plugin provides it; the parameter's type includes `undefined`. */
-export function useOptional<T>(
-  token: Token<T>
+/**
+ * Injects a contract if some plugin provides it; the parameter's type includes `undefined`, but for a contract with any
+ * number of providers, which is an empty array then.
+ */
+export function useOptional<K extends AnyToken>(
+  token: K
 ): <C extends abstract new (...args: never[]) => unknown, I extends number>(
-  target: C & Fits<T | undefined, ParameterAt<C, I>>,
+  target: C & Fits<IfProvided<K>, ParameterAt<C, I>>,
   key: undefined,
   index: I
 ) => void {

@@ -10,6 +10,7 @@ export const errorCodes = {
   ERR_CONFIG: 'a plugin was given a configuration that its schema refuses',
   ERR_PLUGIN: 'a plugin is malformed, or returned something other than what it provides',
   ERR_START: 'a plugin failed to start; the others were stopped again',
+  ERR_REPLACE: 'a plugin could not take the place of another at run time; the message says what runs now',
   ERR_STOP: 'plugins failed while stopping; the others were stopped all the same',
   ERR_DEADLINE: 'something took longer than its deadline',
   ERR_STATE: 'the call does not fit the present state, such as resolving before the start',
@@ -48,12 +49,12 @@ export interface PluginOutcome {
   readonly error?: unknown
 }
 
-/** A start or stop that failed, with what became of every plugin. */
+/** A start, a stop or a replacement that failed, with what became of every plugin that it touched. */
 export class LifecycleError extends KernelError {
   override readonly name = 'LifecycleError'
 
   constructor(
-    code: 'ERR_START' | 'ERR_STOP',
+    code: 'ERR_START' | 'ERR_STOP' | 'ERR_REPLACE',
     message: string,
     readonly outcomes: readonly PluginOutcome[],
     options?: ErrorOptions

@@ -12,6 +12,11 @@ import type { Address, NodeId } from '../model/index.js'
 export interface EventMap {
   'kernel.starting': { plugins: number }
   'kernel.started': { ms: number }
+  /** Plugins take the place of others: `plugins` are new, `restarting` are they and all that depend on either. */
+  'kernel.replacing': { plugins: readonly string[]; restarting: readonly string[] }
+  'kernel.replaced': { plugins: readonly string[]; ms: number }
+  /** A replacement failed; what ran before runs again. */
+  'kernel.restored': { error: unknown; ms: number }
   'kernel.stopping': object
   'kernel.stopped': { ms: number }
   'plugin.starting': { name: string }

@@ -3,7 +3,24 @@ export { Clock, clockScheduler, sleep, systemClock, withDeadline, type ClockTime
 export * from './contracts/index.js'
 export * from './errors.js'
 export * from './events.js'
-export { createKernel, Kernel, type KernelHealth, type KernelOptions, type KernelState } from './kernel.js'
+export {
+  printTree,
+  toMermaid,
+  type DependencyDescription,
+  type KernelDescription,
+  type PluginDescription,
+  type PluginState
+} from './describe.js'
+export {
+  createKernel,
+  Kernel,
+  MAX_WAITING_REPLACEMENTS,
+  type KernelCallOptions,
+  type KernelHealth,
+  type KernelOptions,
+  type KernelState,
+  type PluginHealth
+} from './kernel.js'
 export { namedLogger, silentLogger, type Logger } from './log.js'
 export {
   definePlugin,
@@ -20,5 +37,17 @@ export {
   type TokenMap
 } from './plugin.js'
 export { Random, systemRandom } from './random.js'
-export { describeToken, token, tokenName, type AnyToken, type Token, type TokenType } from './token.js'
+export { type Registration } from './scope.js'
+export {
+  describeToken,
+  isMulti,
+  multiToken,
+  token,
+  tokenName,
+  type AnyToken,
+  type MultiToken,
+  type ProvidedType,
+  type Token,
+  type TokenType
+} from './token.js'
 export { untilAborted } from './until-aborted.js'

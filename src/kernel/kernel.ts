@@ -1,40 +1,66 @@
-import type { Observable } from 'rxjs'
+import { distinctUntilChanged, map, startWith, Subject, type Observable } from 'rxjs'
 import type { DependencyContainer } from 'tsyringe'
 import { fromClass, type PluginClass } from './class-plugin.js'
 import { Clock, systemClock, withDeadline } from './clock.js'
 import { checkConfigurations } from './configuration.js'
-import { makeContainer } from './container.js'
-import { abortReason, AbortError, KernelError, LifecycleError, messageOf, type PeerloomError } from './errors.js'
+import { KernelContainer } from './container.js'
+import { describeKernel, type KernelDescription, type PluginState } from './describe.js'
+import { abortReason, AbortError, KernelError, LifecycleError, messageOf } from './errors.js'
 import { EventHub } from './event-hub.js'
 import type { EventMap, EventType, KernelEvent } from './events.js'
+import { GivenContracts } from './given.js'
 import { buildGraph } from './graph.js'
+import { GuardedObservable } from './guarded-observable.js'
 import { silentLogger, type Logger } from './log.js'
-import { type Health, type Launched, type Plugin } from './plugin.js'
+import type { Health, Launched, Plugin } from './plugin.js'
 import { Random, systemRandom } from './random.js'
+import { replaceIn } from './replacement.js'
 import type { Surroundings } from './scope.js'
-import { Session } from './session.js'
-import { tokenName, type AnyToken, type Token } from './token.js'
+import { affectedBy, Session, type Plan } from './session.js'
+import { tokenName, type AnyToken, type TokenType } from './token.js'
 
 export interface KernelOptions {
   /** The plugins, in any order. */
   readonly plugins: readonly (Plugin | PluginClass)[]
+  /**
+   * The tsyringe container of the application that the kernel is embedded in. A contract that is registered there and
+   * provided by no plugin is injected from it; the kernel registers nothing in it and never disposes of it.
+   */
+  readonly container?: DependencyContainer
   readonly clock?: Clock
   readonly random?: Random
   readonly log?: Logger
 }
 
-export type KernelState = 'idle' | 'starting' | 'started' | 'stopping'
+export interface KernelCallOptions {
+  readonly signal?: AbortSignal | undefined
+}
 
-/** The health of a kernel and of each plugin. */
+export type KernelState = 'idle' | 'starting' | 'started' | 'replacing' | 'stopping'
+
+/** The health of one plugin. */
+export interface PluginHealth extends Health {
+  readonly state: PluginState
+}
+
+/**
+ * The health of a kernel and of each plugin. `ready`: everything has started and may be given work, which it may not
+ * while something is replaced. `live`: no plugin says that it is beyond help; only a restart mends what is not live.
+ */
 export interface KernelHealth extends Health {
+  readonly live: boolean
   readonly state: KernelState
-  readonly plugins: Readonly<Record<string, Health>>
+  readonly plugins: Readonly<Record<string, PluginHealth>>
 }
 
 const HEALTH_TIMEOUT_MS = 1_000
 
+/** Replacements that may wait for their turn. */
+export const MAX_WAITING_REPLACEMENTS = 64
+
 /**
- * Starts plugins in the order their dependencies ask for, injects their contracts, and stops them in reverse.
+ * Starts plugins in the order their dependencies ask for, injects their contracts, replaces them while they run, and
+ * stops them in reverse.
  *
  * @example
  * const kernel = createKernel({ plugins: [memoryStore, greeter] })
@@ -43,23 +69,30 @@ const HEALTH_TIMEOUT_MS = 1_000
  * await kernel.stop()
  */
 export class Kernel implements AsyncDisposable {
-  readonly #plugins: readonly Plugin[]
   readonly #around: Surroundings
-  readonly #builtIn: ReadonlyMap<AnyToken, unknown>
+  readonly #own: ReadonlyMap<AnyToken, unknown>
+  readonly #given: GivenContracts
+  readonly #container: KernelContainer
+  readonly #changes = new Subject<void>()
+  #plugins: readonly Plugin[]
   #state: KernelState = 'idle'
+  /** The present start of the plugins, or the last one while the kernel is idle. */
   #session: Session | undefined
-  #starting: Promise<void> | undefined
+  #startMs: number | undefined
+  /** What is under way: one start or one replacement at a time. A stop gives it up. */
+  #work: { readonly done: Promise<void>; readonly giveUp: AbortController } | undefined
   #stopping: Promise<void> | undefined
-  #abortStart: ((reason: PeerloomError) => void) | undefined
-  #container: DependencyContainer | undefined
+  #waiting = 0
 
-  constructor({ plugins, clock = systemClock, random = systemRandom, log = silentLogger }: KernelOptions) {
-    this.#plugins = plugins.map((plugin) => (typeof plugin === 'function' ? fromClass(plugin) : plugin))
+  constructor({ plugins, container, clock = systemClock, random = systemRandom, log = silentLogger }: KernelOptions) {
+    this.#plugins = plugins.map(toPlugin)
     this.#around = { clock, random, log, hub: new EventHub(clock, log) }
-    this.#builtIn = new Map<AnyToken, unknown>([
+    this.#own = new Map<AnyToken, unknown>([
       [Clock, clock],
       [Random, random]
     ])
+    this.#given = new GivenContracts(this.#own, container)
+    this.#container = new KernelContainer(container, (token) => this.resolve(token))
   }
 
   get state(): KernelState {
@@ -72,79 +105,152 @@ export class Kernel implements AsyncDisposable {
   }
 
   /**
-   * A tsyringe container of this kernel's own that resolves every contract to its present provider, for code that is
-   * built by tsyringe. It holds factories, never instances.
+   * A tsyringe container of this kernel's own, a child of the one handed in, that resolves every contract to its
+   * present provider, for code that is built by tsyringe. It holds factories, never instances.
    */
   get container(): DependencyContainer {
-    const tokens = [...this.#builtIn.keys(), ...this.#plugins.flatMap((plugin) => Object.values(plugin.provides))]
-    return (this.#container ??= makeContainer(new Set(tokens), (token) => this.resolve(token)))
+    this.#container.add(this.#own.keys())
+    for (const { provides } of this.#plugins) this.#container.add(Object.values(provides))
+    return this.#container.container
   }
 
   /**
    * Checks the graph and every configuration, then starts all plugins as parallel as their dependencies allow. If one
    * fails, stops those that had started and throws `ERR_START` with every plugin's outcome. Also throws `ERR_GRAPH`,
-   * `ERR_CONFIG`, `ERR_ABORTED`, and `ERR_STATE` while stopping. Does nothing if started; joins a start under way, which only the signal of its
-   * first caller gives up.
+   * `ERR_CONFIG`, `ERR_ABORTED`, and `ERR_STATE` while stopping. Does nothing if started; joins a start under way,
+   * which only the signal of its first caller gives up, and waits for a replacement to end.
    */
-  async start(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    if (this.#state === 'started') return
-    if (this.#state === 'stopping')
-      throw new KernelError('ERR_STATE', 'cannot start while stopping; await stop() first')
-    if (this.#starting !== undefined) {
-      await this.#joined(this.#starting, options.signal)
-      return
+  async start({ signal }: KernelCallOptions = {}): Promise<void> {
+    while (this.#work !== undefined) {
+      const { done } = this.#work
+      await this.#wait(this.#state === 'starting' ? done : done.catch(() => undefined), signal)
     }
-    this.#starting = this.#start(options.signal).finally(() => {
-      this.#starting = undefined
-    })
-    await this.#starting
-  }
-
-  /** Waits for a start that another caller has begun; an aborted signal ends this waiting alone. */
-  async #joined(start: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-    await withDeadline(this.#around.clock, Infinity, () => start, { signal })
-  }
-
-  async #start(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#state === 'started') return
+    if (this.#stopping !== undefined) {
+      throw new KernelError('ERR_STATE', 'cannot start while stopping; await stop() first')
+    }
     if (signal?.aborted === true) throw abortReason(signal)
+    await this.#undertake((stopped) => this.#start(stopped, signal))
+  }
+
+  async #start(stopped: AbortSignal, signal: AbortSignal | undefined): Promise<void> {
     const begun = this.#around.clock.monotonic()
     this.#state = 'starting'
-    let onAbort: (() => void) | undefined
     try {
-      const failure = new Promise<PeerloomError>((resolve) => {
-        this.#abortStart = resolve
-        onAbort = () => {
-          if (signal !== undefined) resolve(abortReason(signal))
-        }
-        signal?.addEventListener('abort', onAbort, { once: true })
-      })
-      const graph = buildGraph(this.#plugins, new Set(this.#builtIn.keys()))
-      const configurations = await checkConfigurations(graph.order)
-      const session = new Session(graph, configurations, this.#builtIn, this.#around)
-      this.#session = session
-      this.#emit('kernel.starting', { plugins: graph.order.length })
-      await session.start(failure)
-      this.#state = 'started'
-      this.#emit('kernel.started', { ms: this.#since(begun) })
+      const plan = await this.#plan(this.#plugins)
+      this.#session = new Session(plan, this.#given, this.#around)
+      this.#emit('kernel.starting', { plugins: plan.graph.order.length })
+      await this.#session.start(stopped, signal)
     } catch (error) {
-      this.#session = undefined
-      this.#state = 'idle'
+      this.#become('idle')
       throw error
-    } finally {
-      this.#abortStart = undefined
-      if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort)
     }
+    const ms = (this.#startMs = this.#since(begun))
+    this.#become('started')
+    this.#emit('kernel.started', { ms })
   }
 
   /**
-   * Stops all plugins in the reverse of the order in which they began, each with a deadline. One that throws keeps no other
-   * from stopping; then `ERR_STOP` is thrown with all that went wrong. Does nothing if not started; a start under way
-   * is given up.
+   * Puts plugins in the place of others while everything else runs on. A new one takes the place of the plugin of its
+   * name or, failing that, of the one that provides a contract which it provides. Those that are replaced and exactly
+   * those that depend on them or on the new ones are stopped, in order, and started again; several at once are one
+   * step. A plugin may be replaced by itself, which restarts it, or by itself with another configuration.
+   *
+   * Throws `ERR_GRAPH` and `ERR_CONFIG` before anything is touched. If a plugin does not start, or the signal is
+   * aborted, what ran before is put back and `ERR_REPLACE` or the signal's reason is thrown; if not even that starts,
+   * the kernel is stopped, and the message says so. Replacements take turns (`ERR_LIMIT` past 64 in line); a stop
+   * gives them up (`ERR_ABORTED`, `ERR_STATE`). On an idle kernel it only changes what the next start will start.
+   *
+   * @example
+   * await kernel.replace(udp.with({ port: 4433 }))
+   * await kernel.replace([memoryNetwork, memoryTransport])
+   */
+  async replace(
+    plugins: Plugin | PluginClass | readonly (Plugin | PluginClass)[],
+    { signal }: KernelCallOptions = {}
+  ): Promise<void> {
+    const incoming = [plugins].flat().map((plugin) => toPlugin(plugin))
+    if (this.#waiting >= MAX_WAITING_REPLACEMENTS) {
+      throw new KernelError('ERR_LIMIT', `${String(this.#waiting)} replacements are in line already`)
+    }
+    this.#waiting++
+    try {
+      while (this.#work !== undefined) await this.#wait(this.settled(), signal)
+    } finally {
+      this.#waiting--
+    }
+    if (signal?.aborted === true) throw abortReason(signal)
+    if (this.#stopping !== undefined) throw new KernelError('ERR_STATE', 'cannot replace a plugin while stopping')
+    if (this.#state === 'started') await this.#undertake((stopped) => this.#replace(incoming, stopped, signal))
+    else this.#plugins = this.#replaced(incoming)
+  }
+
+  async #replace(incoming: readonly Plugin[], stopped: AbortSignal, signal: AbortSignal | undefined): Promise<void> {
+    const begun = this.#around.clock.monotonic()
+    const session = this.#session as Session
+    const plugins = this.#replaced(incoming)
+    const plan = await this.#plan(plugins)
+    if (stopped.aborted) throw abortReason(stopped)
+    const names = incoming.map(({ name }) => name)
+    const affected = affectedBy(session.graph, plan.graph)
+    const restarting = plan.graph.order.filter((plugin) => affected.has(plugin)).map(({ name }) => name)
+    this.#state = 'replacing'
+    this.#emit('kernel.replacing', { plugins: names, restarting })
+    const replacing = session.replace(plan, stopped, signal)
+    // By now the session knows which contracts are gone for the time being.
+    this.#changes.next()
+    const failure = await replacing
+    if (failure === undefined) {
+      this.#plugins = plugins
+      this.#become('started')
+      this.#emit('kernel.replaced', { plugins: names, ms: this.#since(begun) })
+      return
+    }
+    if (failure.restored) {
+      this.#become('started')
+      this.#emit('kernel.restored', { error: failure.error, ms: this.#since(begun) })
+    } else if (this.#stopping === undefined) await this.#shutDown(session)
+    throw failure.error
+  }
+
+  /** The plugins after a replacement; throws `ERR_GRAPH` unless they fit together. */
+  #replaced(incoming: readonly Plugin[]): Plugin[] {
+    const plugins = replaceIn(this.#plugins, incoming)
+    buildGraph(plugins, this.#given)
+    return plugins
+  }
+
+  async #plan(plugins: readonly Plugin[]): Promise<Plan> {
+    const graph = buildGraph(plugins, this.#given)
+    return { graph, configurations: await checkConfigurations(graph.order) }
+  }
+
+  /** Runs what may not run beside another start or replacement. */
+  async #undertake(run: (stopped: AbortSignal) => Promise<void>): Promise<void> {
+    const giveUp = new AbortController()
+    const done = run(giveUp.signal).finally(() => {
+      this.#work = undefined
+    })
+    this.#work = { done, giveUp }
+    await done
+  }
+
+  /** Resolves once no start and no replacement is under way, however it ended. Never rejects. */
+  async settled(): Promise<void> {
+    while (this.#work !== undefined) await this.#work.done.catch(() => undefined)
+  }
+
+  /** Waits for what another caller has begun; an aborted signal ends this waiting alone. */
+  async #wait(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    await withDeadline(this.#around.clock, Infinity, () => work, { signal })
+  }
+
+  /**
+   * Stops all plugins in the reverse of the order in which they began, each with a deadline. One that throws keeps no
+   * other from stopping; then `ERR_STOP` is thrown with all that went wrong. Does nothing if not started; a start or a
+   * replacement under way is given up.
    */
   async stop(): Promise<void> {
-    this.#abortStart?.(new AbortError('the kernel was stopped while starting'))
-    // Not awaited without need: until then, a start would still find the kernel started.
-    if (this.#starting !== undefined) await this.#starting.catch(() => undefined)
     this.#stopping ??= this.#stop().finally(() => {
       this.#stopping = undefined
     })
@@ -152,55 +258,96 @@ export class Kernel implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
+    this.#work?.giveUp.abort(new AbortError(`the kernel was stopped while ${this.#state}`))
+    // Not awaited without need: the state is to say at once that the kernel is stopping.
+    if (this.#work !== undefined) await this.settled()
     const session = this.#session
-    if (session === undefined || this.#state !== 'started') return
-    const begun = this.#around.clock.monotonic()
-    this.#state = 'stopping'
-    this.#emit('kernel.stopping', {})
-    try {
-      const errors = await session.stop()
-      if (errors.length > 0) {
-        const message = `failed while stopping: ${errors.map(messageOf).join('; ')}`
-        const cause = errors.length === 1 ? errors[0] : new AggregateError(errors)
-        throw new LifecycleError('ERR_STOP', message, session.outcomes, { cause })
-      }
-    } finally {
-      this.#session = undefined
-      this.#state = 'idle'
-      this.#emit('kernel.stopped', { ms: this.#since(begun) })
+    if (session === undefined || this.#state === 'idle') return
+    const errors = await this.#shutDown(session)
+    if (errors.length > 0) {
+      const message = `failed while stopping: ${errors.map(messageOf).join('; ')}`
+      const cause = errors.length === 1 ? errors[0] : new AggregateError(errors)
+      throw new LifecycleError('ERR_STOP', message, session.outcomes, { cause })
     }
   }
 
+  async #shutDown(session: Session): Promise<unknown[]> {
+    const begun = this.#around.clock.monotonic()
+    this.#become('stopping')
+    this.#emit('kernel.stopping', {})
+    const errors = await session.stop()
+    this.#become('idle')
+    this.#emit('kernel.stopped', { ms: this.#since(begun) })
+    return errors
+  }
+
   /**
-   * The implementation of a contract. Throws `ERR_STATE` unless started, and `ERR_GRAPH` if no plugin provides it.
-   * What is registered through it is taken back when the kernel stops.
+   * The implementation of a contract. Throws `ERR_STATE` unless started and while its provider is being replaced, and
+   * `ERR_GRAPH` if nobody provides it. What is registered through it is taken back when its provider or the kernel
+   * stops; {@link watch} tells when there is another.
    */
-  resolve<T>(token: Token<T>): T {
+  resolve<K extends AnyToken>(token: K): TokenType<K> {
     const found = this.tryResolve(token)
     if (found === undefined) throw new KernelError('ERR_GRAPH', `no plugin provides ${tokenName(token)}`)
     return found
   }
 
-  /** Like {@link resolve}, but `undefined` if no plugin provides the contract. */
-  tryResolve<T>(token: Token<T>): T | undefined {
-    const session = this.#session
-    if (session === undefined || this.#state !== 'started') {
+  /** Like {@link resolve}, but `undefined` if nobody provides the contract. */
+  tryResolve<K extends AnyToken>(token: K): TokenType<K> | undefined {
+    const session = this.#running
+    if (session === undefined) {
       throw new KernelError(
         'ERR_STATE',
         `cannot resolve ${tokenName(token)}: the kernel is ${this.#state}; await start() first`
       )
     }
-    return session.resolve(token) as T | undefined
+    const provider = session.beingReplaced(token)
+    if (provider !== undefined) {
+      throw new KernelError('ERR_STATE', `cannot resolve ${tokenName(token)}: ${provider.name} is being replaced`)
+    }
+    return session.resolve(token) as TokenType<K> | undefined
+  }
+
+  /**
+   * The implementation of a contract at each time: the present one at once, `undefined` while there is none because
+   * the kernel does not run or the provider is being replaced, and then the next. It never ends by itself.
+   */
+  watch<K extends AnyToken>(token: K): Observable<TokenType<K> | undefined> {
+    const present = (): TokenType<K> | undefined =>
+      this.#running?.beingReplaced(token) === undefined
+        ? (this.#running?.resolve(token) as TokenType<K> | undefined)
+        : undefined
+    return new GuardedObservable(this.#around.log, (subscriber) =>
+      this.#changes.pipe(startWith(undefined), map(present), distinctUntilChanged()).subscribe(subscriber)
+    )
+  }
+
+  /** The session, while contracts can be resolved. */
+  get #running(): Session | undefined {
+    return this.#state === 'started' || this.#state === 'replacing' ? this.#session : undefined
+  }
+
+  /** Plugins, states, times and live registrations as plain data; `printTree` and `toMermaid` draw it. */
+  describe(): KernelDescription {
+    const startMs = this.#startMs
+    return {
+      state: this.#state,
+      ...(startMs === undefined ? {} : { startMs }),
+      plugins: describeKernel(this.#plugins, this.#given, this.#session)
+    }
   }
 
   /** Asks every plugin how it is. Never rejects; a plugin that does not answer within a second is not ready. */
   async health(): Promise<KernelHealth> {
     const state = this.#state
     const entries = await Promise.all(
-      this.#plugins.map(async (plugin): Promise<[string, Health]> => {
-        const launched = this.#session?.launched(plugin)
-        if (launched === undefined) return [plugin.name, { ready: false, detail: 'not started' }]
-        return [plugin.name, await this.#healthOf(launched)]
+      this.#plugins.map(async (plugin): Promise<[string, PluginHealth]> => {
+        const running = this.#session?.running(plugin)
+        const pluginState = this.#session?.stateOf(plugin) ?? 'idle'
+        if (running?.launched === undefined || pluginState !== 'started') {
+          return [plugin.name, { state: pluginState, ready: false, detail: `the plugin is ${pluginState}` }]
+        }
+        return [plugin.name, { ...(await this.#healthOf(running.launched)), state: pluginState }]
       })
     )
     return {
@@ -224,6 +371,11 @@ export class Kernel implements AsyncDisposable {
     await this.stop()
   }
 
+  #become(state: KernelState): void {
+    this.#state = state
+    this.#changes.next()
+  }
+
   #emit<T extends EventType>(type: T, details: EventMap[T]): void {
     this.#around.hub.emit('kernel', type, details)
   }
@@ -231,6 +383,10 @@ export class Kernel implements AsyncDisposable {
   #since(begun: number): number {
     return this.#around.clock.monotonic() - begun
   }
+}
+
+function toPlugin(plugin: Plugin | PluginClass): Plugin {
+  return typeof plugin === 'function' ? fromClass(plugin) : plugin
 }
 
 /** A kernel of these plugins; nothing runs before `start()`. */

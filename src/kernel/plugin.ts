@@ -5,7 +5,7 @@ import { KernelError } from './errors.js'
 import type { EventEmitterOf, KernelEvent } from './events.js'
 import type { Logger } from './log.js'
 import type { Random } from './random.js'
-import type { AnyToken, TokenType } from './token.js'
+import type { AnyToken, MultiToken, ProvidedType, TokenType } from './token.js'
 
 /** Contracts by the names under which a plugin wants or provides them. */
 export type TokenMap = Readonly<Record<string, AnyToken>>
@@ -13,11 +13,20 @@ export type TokenMap = Readonly<Record<string, AnyToken>>
 /** The implementations that belong to a {@link TokenMap}. */
 export type Resolved<M extends TokenMap> = { readonly [K in keyof M]: TokenType<M[K]> }
 
+/** Names of contracts that any number of plugins may provide: these are given even if nobody provides them. */
+// As for AnyToken, only `any` accepts every token.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type MultiNames<M extends TokenMap> = { [K in keyof M]: M[K] extends MultiToken<any> ? K : never }[keyof M]
+
 /** The dependencies a plugin is given: those it needs, and those of its optional ones that exist. */
-export type Dependencies<N extends TokenMap, O extends TokenMap> = Resolved<N> & Partial<Resolved<O>>
+export type Dependencies<N extends TokenMap, O extends TokenMap> = Resolved<N> &
+  Partial<Resolved<Omit<O, MultiNames<O>>>> &
+  Resolved<Pick<O, MultiNames<O>>>
 
 /** What a plugin's `start` returns: the implementations by the names in `provides`; nothing if there are none. */
-export type Provided<P extends TokenMap> = keyof P extends never ? void : Resolved<P>
+export type Provided<P extends TokenMap> = keyof P extends never
+  ? void
+  : { readonly [K in keyof P]: ProvidedType<P[K]> }
 
 /**
  * What the kernel hands to a plugin beside its dependencies. Whatever is registered through it (clean-up, timers,
@@ -30,8 +39,11 @@ export interface PluginContext<C = unknown> {
   readonly config: C
   /** Aborted when the plugin begins to stop, or when its start has failed or taken too long. */
   readonly signal: AbortSignal
-  /** Registers a clean-up. Each is awaited; one that throws does not keep the others from running. */
-  defer(cleanUp: () => unknown): void
+  /**
+   * Registers a clean-up. Each is awaited; one that throws does not keep the others from running. The function that is
+   * returned forgets it again, for what comes and goes while the plugin runs. `what` names it in `kernel.describe()`.
+   */
+  defer(cleanUp: () => unknown, what?: string): () => void
   /** Time. Timers are cancelled when the plugin begins to stop; clean-ups may set further ones, until they are done. */
   readonly clock: Clock
   /** Chance, for anything but secrets. */
@@ -184,8 +196,11 @@ export const forPlugin: unique symbol = Symbol.for('peerloom.forPlugin')
 export interface Consumer {
   /** The plugin's name; `application` for `kernel.resolve`. */
   readonly name: string
-  /** Registers what is to be taken back when that plugin stops. */
-  defer(cleanUp: () => unknown): void
+  /**
+   * Registers what is to be taken back when that plugin stops; the function that is returned forgets it again. `what`
+   * names it among the plugin's registrations in `kernel.describe()`.
+   */
+  defer(cleanUp: () => unknown, what?: string): () => void
 }
 
 /**

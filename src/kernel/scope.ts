@@ -1,5 +1,4 @@
-import type { Observable } from 'rxjs'
-import { Subject, takeUntil } from 'rxjs'
+import { Subject, takeUntil, tap, type Observable } from 'rxjs'
 import type { Clock, ClockTimer } from './clock.js'
 import { AbortError, DeadlineError } from './errors.js'
 import type { EventHub } from './event-hub.js'
@@ -16,12 +15,27 @@ export interface Surroundings {
   readonly log: Logger
 }
 
+interface CleanUp {
+  readonly run: () => unknown
+  /** Its name among the registrations. */
+  readonly what: string
+}
+
+/** Something that a plugin has registered and not taken back, and how many times. */
+export interface Registration {
+  readonly what: string
+  readonly count: number
+}
+
+const nothing = (): void => undefined
+
 /**
  * All that one plugin has registered, and its undoing. A clean-up registered after the end is run at once, so a start
  * that was given up on leaves nothing behind when it finishes after all.
  */
 export class Scope {
-  #cleanUps: (() => unknown)[] = []
+  #cleanUps: Set<CleanUp> | undefined
+  #subscriptions = 0
   #controller: AbortController | undefined
   #ended: Subject<void> | undefined
   #timers: Set<ClockTimer> | undefined
@@ -68,9 +82,26 @@ export class Scope {
   }
 
   /** Bound to its scope, so that a view may take it along. */
-  readonly defer = (cleanUp: () => unknown): void => {
-    if (this.#closed) void this.#attempt(cleanUp)
-    else this.#cleanUps.push(cleanUp)
+  readonly defer = (run: () => unknown, what = 'clean-up'): (() => void) => {
+    if (this.#closed) {
+      void this.#attempt(run)
+      return nothing
+    }
+    const cleanUps = (this.#cleanUps ??= new Set())
+    const cleanUp = { run, what }
+    cleanUps.add(cleanUp)
+    return () => {
+      cleanUps.delete(cleanUp)
+    }
+  }
+
+  /** What is registered now, in the order of its first registration. */
+  get registrations(): Registration[] {
+    const counts = new Map<string, number>()
+    for (const { what } of this.#cleanUps ?? []) counts.set(what, (counts.get(what) ?? 0) + 1)
+    if (this.#timers !== undefined) counts.set('timer', this.#timers.size)
+    if (this.#subscriptions > 0) counts.set('subscription to events', this.#subscriptions)
+    return [...counts].filter(([, count]) => count > 0).map(([what, count]) => ({ what, count }))
   }
 
   /** Aborts the signal ahead of the end. */
@@ -89,7 +120,7 @@ export class Scope {
     this.abort()
     this.#ended?.next()
     this.#clearTimers()
-    if (this.#cleanUps.length > 0) return this.#unwind(timeoutMs)
+    if (this.#cleanUps !== undefined && this.#cleanUps.size > 0) return this.#unwind(this.#cleanUps, timeoutMs)
     this.#over = true
     return []
   }
@@ -99,12 +130,15 @@ export class Scope {
     this.#timers?.clear()
   }
 
-  async #unwind(timeoutMs: number): Promise<unknown[]> {
+  async #unwind(cleanUps: Set<CleanUp>, timeoutMs: number): Promise<unknown[]> {
     const errors: unknown[] = []
     let late = false
+    const left = [...cleanUps]
     const run = async (): Promise<void> => {
-      for (let cleanUp = this.#cleanUps.pop(); cleanUp !== undefined; cleanUp = this.#cleanUps.pop()) {
-        const failure = this.#attempt(cleanUp, errors)
+      for (let cleanUp = left.pop(); cleanUp !== undefined; cleanUp = left.pop()) {
+        // Another clean-up may have made this one needless.
+        if (!cleanUps.delete(cleanUp)) continue
+        const failure = this.#attempt(cleanUp.run, errors)
         if (!late) await failure
       }
     }
@@ -171,7 +205,10 @@ export class Scope {
       hub.emit(this.name, type, details, options?.attempt)
     }
     const ended = (this.#ended = new Subject<void>())
-    const stream: Observable<KernelEvent> = hub.events.pipe(takeUntil(ended))
+    const stream: Observable<KernelEvent> = hub.events.pipe(
+      takeUntil(ended),
+      tap({ subscribe: () => this.#subscriptions++, finalize: () => this.#subscriptions-- })
+    )
     return { stream, emit }
   }
 }

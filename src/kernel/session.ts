@@ -1,223 +1,279 @@
-import {
-  DeadlineError,
-  KernelError,
-  LifecycleError,
-  messageOf,
-  type PeerloomError,
-  type PluginOutcome
-} from './errors.js'
+import { abortReason, LifecycleError, messageOf, type PeerloomError, type PluginOutcome } from './errors.js'
+import type { PluginState } from './describe.js'
 import type { EventMap, EventType } from './events.js'
-import type { Graph } from './graph.js'
+import type { GivenContracts } from './given.js'
+import { reach, type Graph } from './graph.js'
+import { launch } from './launch.js'
 import { viewFor, type Launched, type Plugin } from './plugin.js'
 import { Scope, type Surroundings } from './scope.js'
-import type { AnyToken } from './token.js'
+import { isMulti, type AnyToken } from './token.js'
 import { walk } from './walk.js'
 
 const APPLICATION_STOP_TIMEOUT_MS = 5_000
 
-/** A plugin that is being started or has started. */
-interface Running {
+/** What is to run: plugins that fit together, and the configuration of each. */
+export interface Plan {
+  readonly graph: Graph
+  readonly configurations: ReadonlyMap<Plugin, unknown>
+}
+
+/** A plugin that is being started, has started, or is being stopped. */
+export interface Running {
   readonly plugin: Plugin
   readonly scope: Scope
+  /** By `Clock.monotonic`. */
   readonly begun: number
+  state: 'starting' | 'started' | 'stopping'
+  /** Milliseconds that its start took. */
+  startMs?: number
   launched?: Launched
   /** What it provides, by token. */
   readonly provided: Map<AnyToken, unknown>
+}
+
+/** Why a start was given up. It was asked for if there is no plugin to blame. */
+interface Failure {
+  readonly plugin?: Plugin
+  readonly error: unknown
 }
 
 /** One start of a kernel's plugins, from its beginning until all have been stopped again. */
 export class Session {
   readonly #running = new Map<Plugin, Running>()
   readonly #outcomes = new Map<Plugin, PluginOutcome>()
-  /** Belongs to whoever resolves from outside; ends before any plugin stops. */
-  readonly #application: Scope
-  readonly #views = new Map<AnyToken, unknown>()
+  /** What was resolved from outside. Each view has a scope of its own, which ends before its provider stops. */
+  readonly #views = new Map<AnyToken, { readonly view: unknown; readonly scope: Scope }>()
+  #plan: Plan
+  /** When it began, by `Clock.monotonic`. */
+  readonly begun: number
 
   constructor(
-    private readonly graph: Graph,
-    private readonly configurations: ReadonlyMap<Plugin, unknown>,
-    private readonly builtIn: ReadonlyMap<AnyToken, unknown>,
+    plan: Plan,
+    private readonly given: GivenContracts,
     private readonly around: Surroundings
   ) {
-    this.#application = new Scope('application', around)
+    this.#plan = plan
+    this.begun = around.clock.monotonic()
   }
 
-  /** What became of each plugin, in the order of its beginning. */
+  /** What became of each plugin in the last start, stop or replacement, in the order of its beginning. */
   get outcomes(): readonly PluginOutcome[] {
     return [...this.#outcomes.values()]
   }
 
-  /** A plugin that has started. */
-  launched(plugin: Plugin): Launched | undefined {
-    return this.#running.get(plugin)?.launched
+  get graph(): Graph {
+    return this.#plan.graph
   }
 
-  /** The application's view of a contract, or `undefined` if no plugin provides it. */
+  /** A plugin that is not stopped. */
+  running(plugin: Plugin): Running | undefined {
+    return this.#running.get(plugin)
+  }
+
+  stateOf(plugin: Plugin): PluginState {
+    const running = this.#running.get(plugin)
+    if (running !== undefined) return running.state
+    return this.#outcomes.get(plugin)?.outcome === 'failed' ? 'failed' : 'idle'
+  }
+
+  /** The application's view of a contract, or `undefined` if nobody provides it. */
   resolve(token: AnyToken): unknown {
-    if (!this.#views.has(token)) this.#views.set(token, viewFor(this.#find(token), this.#application))
-    return this.#views.get(token)
+    const kept = this.#views.get(token)
+    if (kept !== undefined) return kept.view
+    const scope = new Scope('application', this.around)
+    const view = this.#find(token, scope)
+    if (view !== undefined) this.#views.set(token, { view, scope })
+    return view
   }
 
-  /**
-   * Starts all plugins. If one fails, or `aborted` resolves, stops those that were begun and throws `ERR_START`, or what
-   * `aborted` gave.
-   */
-  async start(aborted: Promise<PeerloomError>): Promise<void> {
-    let failed: { plugin?: Plugin; error: unknown } | undefined
-    let giveUp: () => void = () => undefined
-    const givenUp = new Promise<void>((resolve) => (giveUp = resolve))
-    const fail = (error: unknown, plugin?: Plugin): void => {
-      if (failed !== undefined) return
-      failed = plugin === undefined ? { error } : { plugin, error }
-      giveUp()
-    }
-    void aborted.then((reason) => {
-      fail(reason)
-    })
-    // A stop that came while configurations were being checked counts before anything begins.
-    await Promise.resolve()
-    const { order, dependencies, dependents } = this.graph
-    const walked = walk(order, dependencies, dependents, (plugin) => {
-      if (failed !== undefined) return false
-      return this.#launch(plugin, (error) => {
-        fail(error, plugin)
-      })
-    })
-    await Promise.race([walked, givenUp])
-    if (failed === undefined) return
-    this.#noteUnfinished()
-    for (const error of await this.stop()) this.around.log.error('a plugin failed while being stopped again', error)
-    const { plugin, error } = failed
-    if (plugin === undefined) throw error
-    const message = `plugin ${plugin.name} failed to start: ${messageOf(error)}`
-    throw new LifecycleError('ERR_START', message, this.outcomes, { cause: error })
+  /** The provider of a contract that is being replaced just now, if one is. */
+  beingReplaced(token: AnyToken): Plugin | undefined {
+    const providers = this.graph.providers.get(token) ?? []
+    return providers.find((provider) => this.#running.get(provider)?.state !== 'started')
+  }
+
+  /** Starts all plugins. If one fails, or a signal is aborted, stops those that were begun and throws. */
+  async start(...signals: readonly (AbortSignal | undefined)[]): Promise<void> {
+    const failure = await this.#startMissing(signals)
+    if (failure === undefined) return
+    this.#logErrors(await this.stop())
+    throw asError('ERR_START', failure, this.outcomes)
   }
 
   /** Ends the scope of every plugin that was begun, one after another in reverse. Returns what went wrong. */
   async stop(): Promise<unknown[]> {
-    // Whoever is still starting learns at once that it is over.
-    for (const { scope, launched } of this.#running.values()) if (launched === undefined) scope.abort()
-    const errors: unknown[] = [...(await this.#application.close(APPLICATION_STOP_TIMEOUT_MS))]
-    this.#views.clear()
-    // A plugin begins when all that it needs has started, so the reverse of the beginnings is a valid order.
-    for (const { plugin, scope, provided } of [...this.#running.values()].reverse()) {
-      const begun = this.around.clock.monotonic()
-      const closing = scope.close(plugin.stopTimeout)
-      const failures = closing instanceof Promise ? await closing : closing
-      provided.clear()
-      errors.push(...failures)
-      const { name } = plugin
-      const ended = { ms: this.#since(begun), ...(failures.length === 0 ? {} : { error: failures[0] }) }
-      if (this.#outcomes.get(plugin)?.outcome === 'started') {
-        this.#outcomes.set(plugin, { plugin: name, outcome: 'stopped', ...ended })
-      }
-      this.#emit('plugin.stopped', { name, ...ended })
-    }
-    this.#running.clear()
-    return errors
+    return this.#stop([...this.#running.values()])
   }
 
-  /** For the report: who was under way when the start was given up, and who never began. */
-  #noteUnfinished(): void {
-    for (const plugin of this.graph.order) {
-      if (this.#outcomes.has(plugin)) continue
-      const begun = this.#running.get(plugin)?.begun
-      this.#outcomes.set(plugin, {
-        plugin: plugin.name,
-        outcome: begun === undefined ? 'not started' : 'aborted',
-        ms: begun === undefined ? 0 : this.#since(begun)
-      })
-    }
+  /**
+   * Goes over to another plan: stops what is no longer in it, what depends on that, and what depends on what is new;
+   * then starts what is missing. If that fails, puts the old plan back, unless `stopped` is aborted. Resolves with
+   * what went wrong; if the old plan does not run again, either, `stop` must end the rest.
+   */
+  async replace(
+    next: Plan,
+    stopped: AbortSignal,
+    signal: AbortSignal | undefined
+  ): Promise<{ error: unknown; restored: boolean } | undefined> {
+    const before = this.#plan
+    const affected = affectedBy(before.graph, next.graph)
+    this.#logErrors(await this.#stop(this.#amongRunning(affected)))
+    this.#outcomes.clear()
+    this.#plan = next
+    const failure = await this.#startMissing([stopped, signal])
+    if (failure === undefined) return undefined
+    this.#logErrors(await this.#stop(this.#amongRunning(affected)))
+    const { outcomes } = this
+    this.#outcomes.clear()
+    this.#plan = before
+    const again = stopped.aborted ? failure : await this.#startMissing([stopped])
+    const restored = again === undefined
+    const rest = restored ? 'what ran before runs again' : `nor did what ran before (${explain(again)}): all is stopped`
+    return { error: asError('ERR_REPLACE', failure, outcomes, `; ${rest}`), restored }
   }
 
-  /** Starts one plugin. Its deadline covers its own start alone, so a plugin that hangs is blamed by its own name. */
-  #launch(plugin: Plugin, fail: (error: unknown) => void): boolean | Promise<boolean> {
+  #amongRunning(plugins: ReadonlySet<Plugin>): Running[] {
+    return [...this.#running.values()].filter(({ plugin }) => plugins.has(plugin))
+  }
+
+  /** Starts whatever of the plan does not run, as parallel as it allows. Says why it was given up, if it was. */
+  async #startMissing(signals: readonly (AbortSignal | undefined)[]): Promise<Failure | undefined> {
+    let failure: Failure | undefined
+    let giveUp: () => void = () => undefined
+    const givenUp = new Promise<void>((resolve) => (giveUp = resolve))
+    const fail = (reason: Failure): void => {
+      failure ??= reason
+      giveUp()
+    }
+    const unlisten = onAbort(signals, (error) => {
+      fail({ error })
+    })
+    const { order, dependencies, dependents } = this.graph
+    const missing = order.filter((plugin) => !this.#running.has(plugin))
+    const walked = walk(
+      missing,
+      dependencies,
+      dependents,
+      (plugin) => failure === undefined && this.#start(plugin, fail)
+    )
+    await Promise.race([walked, givenUp])
+    unlisten()
+    if (failure !== undefined) this.#noteUnfinished(missing)
+    return failure
+  }
+
+  /** Starts one plugin; false (at once or later) if it failed. */
+  #start(plugin: Plugin, fail: (failure: Failure) => void): boolean | Promise<boolean> {
     const { clock } = this.around
     const scope = new Scope(plugin.name, this.around)
-    const running: Running = { plugin, scope, begun: clock.monotonic(), provided: new Map() }
+    const running: Running = { plugin, scope, begun: clock.monotonic(), state: 'starting', provided: new Map() }
     this.#running.set(plugin, running)
     this.#emit('plugin.starting', { name: plugin.name })
     const failed = (error: unknown): boolean => {
-      const ms = this.#since(running.begun)
-      this.#outcomes.set(plugin, { plugin: plugin.name, outcome: 'failed', ms, error })
-      this.#emit('plugin.failed', { name: plugin.name, ms, error })
-      fail(error)
+      if (running.state !== 'starting') return false
+      this.#note(running, 'failed', error)
+      this.#emit('plugin.failed', { name: plugin.name, ms: this.#since(running.begun), error })
+      fail({ plugin, error })
       return false
-    }
-    const started = (launched: Launched): boolean => {
-      try {
-        this.#accept(running, launched)
-      } catch (error) {
-        return failed(error)
-      }
-      const ms = this.#since(running.begun)
-      this.#outcomes.set(plugin, { plugin: plugin.name, outcome: 'started', ms })
-      this.#emit('plugin.started', { name: plugin.name, ms })
-      return true
     }
     try {
       const dependencies = this.#inject(plugin, scope)
-      const launched = plugin.launch(dependencies, scope.context(this.configurations.get(plugin)))
-      if (!(launched instanceof Promise)) return started(launched)
-      return new Promise<boolean>((resolve) => {
-        let settled = false
-        const settle = (outcome: () => boolean): void => {
-          // A start that was given up on may still finish; its scope is closed by then.
-          if (settled) return
-          settled = true
-          timer.clear()
-          resolve(this.#outcomes.has(plugin) ? false : outcome())
-        }
-        const timer = clock.setTimeout(() => {
-          settle(() =>
-            failed(new DeadlineError(`plugin ${plugin.name} did not start within ${String(plugin.startTimeout)} ms`))
-          )
-        }, plugin.startTimeout)
-        scope.defer(() => {
-          timer.clear()
-        })
-        launched.then(
-          (value) => {
-            settle(() => started(value))
-          },
-          (error: unknown) => {
-            settle(() => failed(error))
-          }
-        )
-      })
+      const launched = launch(plugin, dependencies, scope, this.#plan.configurations.get(plugin), clock)
+      if (!(launched instanceof Promise)) return this.#started(running, launched)
+      return launched.then((value) => this.#started(running, value), failed)
     } catch (error) {
       return failed(error)
     }
   }
 
+  #started(running: Running, launched: Launched): boolean {
+    // A start that was given up may finish all the same; its scope is closed by then.
+    if (running.state !== 'starting') return false
+    const { plugin, provided } = running
+    const returned = launched.provided as Readonly<Record<string, unknown>>
+    for (const [name, token] of Object.entries(plugin.provides)) provided.set(token, returned[name])
+    running.launched = launched
+    running.state = 'started'
+    const ms = (running.startMs = this.#since(running.begun))
+    this.#note(running, 'started')
+    this.#emit('plugin.started', { name: plugin.name, ms })
+    return true
+  }
+
+  /** Stops these one after another, in the reverse of their beginning. */
+  async #stop(which: readonly Running[]): Promise<unknown[]> {
+    for (const running of which) {
+      // Whoever is still starting learns at once that it is over.
+      if (running.state === 'starting') running.scope.abort()
+      running.state = 'stopping'
+    }
+    const errors = await this.#closeViews(new Set(which.map(({ plugin }) => plugin)))
+    // A plugin begins when all that it needs has started, so the reverse of the beginnings is a valid order.
+    for (const { plugin, scope, provided } of [...which].reverse()) {
+      const begun = this.around.clock.monotonic()
+      const closing = scope.close(plugin.stopTimeout)
+      const failures = closing instanceof Promise ? await closing : closing
+      provided.clear()
+      this.#running.delete(plugin)
+      errors.push(...failures)
+      const { name } = plugin
+      const ended = { ms: this.#since(begun), ...(failures.length === 0 ? {} : { error: failures[0] }) }
+      const outcome = this.#outcomes.get(plugin)?.outcome
+      if (outcome === undefined || outcome === 'started') {
+        this.#outcomes.set(plugin, { plugin: name, outcome: 'stopped', ...ended })
+      }
+      this.#emit('plugin.stopped', { name, ...ended })
+    }
+    return errors
+  }
+
+  /** Takes back what the application registered with these, before they stop. */
+  async #closeViews(providers: ReadonlySet<Plugin>): Promise<unknown[]> {
+    const errors: unknown[] = []
+    for (const [token, { scope }] of [...this.#views].reverse()) {
+      if (!(this.graph.providers.get(token) ?? []).some((provider) => providers.has(provider))) continue
+      this.#views.delete(token)
+      errors.push(...(await scope.close(APPLICATION_STOP_TIMEOUT_MS)))
+    }
+    return errors
+  }
+
   /** A plugin's dependencies by name, each in the view that belongs to this plugin. */
   #inject(plugin: Plugin, scope: Scope): Record<string, unknown> {
     const dependencies: Record<string, unknown> = {}
-    for (const [name, token] of [...Object.entries(plugin.optional), ...Object.entries(plugin.needs)]) {
-      const implementation = this.#find(token)
-      if (implementation !== undefined) dependencies[name] = viewFor(implementation, scope)
+    for (const [name, token] of Object.entries(plugin.optional)) {
+      const found = this.#find(token, scope)
+      if (found !== undefined) dependencies[name] = found
     }
+    for (const [name, token] of Object.entries(plugin.needs)) dependencies[name] = this.#find(token, scope)
     return dependencies
   }
 
-  #find(token: AnyToken): unknown {
-    const provider = this.graph.providers.get(token)
-    return provider === undefined ? this.builtIn.get(token) : this.#running.get(provider)?.provided.get(token)
+  /** A consumer's view of a contract; of one with any number of providers, an array of them. */
+  #find(token: AnyToken, consumer: Scope): unknown {
+    const providers = this.graph.providers.get(token) ?? []
+    const views = providers.map((provider) => viewFor(this.#running.get(provider)?.provided.get(token), consumer))
+    if (!isMulti(token)) return providers.length > 0 ? views[0] : viewFor(this.given.get(token), consumer)
+    const given = (this.given.get(token) ?? []) as readonly unknown[]
+    return [...views, ...given.map((implementation) => viewFor(implementation, consumer))]
   }
 
-  /** Keeps what a plugin returned, if it is what the plugin said it would provide. */
-  #accept(running: Running, launched: Launched): void {
-    const { plugin, provided } = running
-    const promised = Object.entries(plugin.provides)
-    const returned = (launched.provided ?? {}) as Record<string, unknown>
-    const extra = Object.keys(typeof returned === 'object' ? returned : {}).filter((name) => !(name in plugin.provides))
-    const missing = promised.filter(([name]) => returned[name] === undefined || returned[name] === null)
-    if (missing.length > 0 || (extra.length > 0 && promised.length > 0)) {
-      const said = [...missing.map(([name]) => `no ${name}`), ...extra.map((name) => `an unexpected ${name}`)]
-      throw new KernelError('ERR_PLUGIN', `plugin ${plugin.name} returned ${said.join(', ')} from start`)
+  /** For the report: who was under way when the start was given up, and who never began. */
+  #noteUnfinished(missing: readonly Plugin[]): void {
+    for (const plugin of missing) {
+      const running = this.#running.get(plugin)
+      if (running === undefined) this.#outcomes.set(plugin, { plugin: plugin.name, outcome: 'not started', ms: 0 })
+      else if (!this.#outcomes.has(plugin)) this.#note(running, 'aborted')
     }
-    for (const [name, token] of promised) provided.set(token, returned[name])
-    running.launched = launched
+  }
+
+  #note({ plugin, begun }: Running, outcome: PluginOutcome['outcome'], error?: unknown): void {
+    const ms = this.#since(begun)
+    this.#outcomes.set(plugin, { plugin: plugin.name, outcome, ms, ...(error === undefined ? {} : { error }) })
+  }
+
+  #logErrors(errors: readonly unknown[]): void {
+    for (const error of errors) this.around.log.error('a plugin failed while being stopped', error)
   }
 
   #emit<T extends EventType>(type: T, details: EventMap[T]): void {
@@ -226,5 +282,48 @@ export class Session {
 
   #since(begun: number): number {
     return this.around.clock.monotonic() - begun
+  }
+}
+
+/** All that must restart when one graph takes the place of another: what goes, what comes, and whoever depends on it. */
+export function affectedBy(before: Graph, after: Graph): Set<Plugin> {
+  const changed = [
+    ...before.order.filter((plugin) => !after.dependencies.has(plugin)),
+    ...after.order.filter((plugin) => !before.dependencies.has(plugin))
+  ]
+  return reach(changed, (plugin) => [...(before.dependents.get(plugin) ?? []), ...(after.dependents.get(plugin) ?? [])])
+}
+
+function explain({ plugin, error }: Failure): string {
+  return plugin === undefined ? messageOf(error) : `plugin ${plugin.name} failed to start: ${messageOf(error)}`
+}
+
+/** What was asked for is thrown as it is; what a plugin did is wrapped in an error that tells of all. */
+function asError(
+  code: 'ERR_START' | 'ERR_REPLACE',
+  failure: Failure,
+  outcomes: readonly PluginOutcome[],
+  rest = ''
+): unknown {
+  const { plugin, error } = failure
+  if (plugin === undefined) return error
+  return new LifecycleError(code, `${explain(failure)}${rest}`, outcomes, { cause: error })
+}
+
+/** Calls back once a signal is aborted, at once if one is already. Returns what ends the listening. */
+function onAbort(signals: readonly (AbortSignal | undefined)[], callback: (reason: PeerloomError) => void): () => void {
+  const undo = signals.map((signal) => {
+    if (signal === undefined) return undefined
+    const listener = (): void => {
+      callback(abortReason(signal))
+    }
+    if (signal.aborted) listener()
+    else signal.addEventListener('abort', listener, { once: true })
+    return () => {
+      signal.removeEventListener('abort', listener)
+    }
+  })
+  return () => {
+    for (const remove of undo) remove?.()
   }
 }

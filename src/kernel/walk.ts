@@ -1,7 +1,7 @@
 /**
- * Works through a graph as parallel as it allows: each node when all that it waits for are done. `work` returns true
- * (at once or later) for the walk to go on to those that wait for it, false for them to be left out. Resolves when
- * nothing is under way any more. `work` must not reject.
+ * Works through the given nodes of a graph as parallel as it allows: each when all that it waits for are done; those
+ * not given count as done. `work` returns true (at once or later) for the walk to go on to those that wait for it,
+ * false for them to be left out. Resolves when nothing is under way any more. `work` must not reject.
  */
 export function walk<N>(
   nodes: readonly N[],
@@ -14,8 +14,10 @@ export function walk<N>(
     const ready: N[] = []
     let underWay = 0
     let draining = false
+    for (const node of nodes) open.set(node, 0)
     for (const node of nodes) {
-      const count = waitsFor.get(node)?.size ?? 0
+      let count = 0
+      for (const other of waitsFor.get(node) ?? []) if (open.has(other)) count++
       open.set(node, count)
       if (count === 0) ready.push(node)
     }
@@ -23,9 +25,10 @@ export function walk<N>(
       underWay--
       if (!goOn) return
       for (const waiter of waiters.get(node) ?? []) {
-        const left = (open.get(waiter) ?? 0) - 1
-        open.set(waiter, left)
-        if (left === 0) ready.push(waiter)
+        const before = open.get(waiter)
+        if (before === undefined) continue
+        open.set(waiter, before - 1)
+        if (before === 1) ready.push(waiter)
       }
     }
     // A loop, not recursion: a chain of thousands of nodes that finish at once must not overflow the stack.

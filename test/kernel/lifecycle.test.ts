@@ -232,7 +232,7 @@ describe('start and stop', () => {
     const clock = new VirtualClock()
     const plugin = definePlugin({
       name: 'lingering',
-      start: (_, ctx) => ctx.defer(() => sleep(ctx.clock, 50))
+      start: (_, ctx) => void ctx.defer(() => sleep(ctx.clock, 50))
     })
     const kernel = kernelOf([plugin], { clock })
     await kernel.start()
@@ -315,7 +315,10 @@ describe('start and stop', () => {
     expect(await kernel.health()).to.deep.include({
       state: 'started',
       ready: false,
-      plugins: { well: { ready: true }, sick: { ready: false, detail: 'no pulse' } }
+      plugins: {
+        well: { state: 'started', ready: true },
+        sick: { state: 'started', ready: false, detail: 'no pulse' }
+      }
     })
     await kernel.stop()
   })

@@ -62,7 +62,7 @@ export const unconfigurable = engine.with({})
 
 export const resolving = (): void => {
   const kernel = createKernel({ plugins: [engine, car] })
-  assertType<Equal<ReturnType<typeof kernel.resolve<Engine>>, Engine>>()
+  assertType<Equal<ReturnType<typeof kernel.resolve<typeof Engine>>, Engine>>()
   expect(kernel.resolve(Engine).power).to.equal(1)
   // @ts-expect-error: a plain symbol is no token
   kernel.resolve(Symbol('engine'))

@@ -1,12 +1,15 @@
 import type { Contact, NodeId } from '../../model/index.js'
-import { token } from '../token.js'
+import { multiToken } from '../token.js'
 import type { Connection } from './transport.js'
 
 export interface RelayOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Carries ciphertext between two nodes that cannot reach each other. No plugin fulfils this contract yet. */
+/**
+ * Carries ciphertext between two nodes that cannot reach each other. A node may have several: relaying peers, a TURN server. No plugin fulfils
+ * this contract yet.
+ */
 export interface Relay {
   /** Asks a public node to carry datagrams for this one. Resolves with a function that gives the reservation up. */
   reserve(relay: Contact, options?: RelayOptions): Promise<() => void>
@@ -14,4 +17,4 @@ export interface Relay {
   dial(peer: NodeId, relay: Contact, options?: RelayOptions): Promise<Connection>
 }
 
-export const Relay = token<Relay>('Relay')
+export const Relay = multiToken<Relay>('Relay')

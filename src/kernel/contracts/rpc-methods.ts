@@ -56,6 +56,11 @@ declare const types: unique symbol
 export interface MethodOptions {
   /** Milliseconds that a call may take; the registry's default unless given. The caller's own limit, if shorter, wins. */
   readonly timeoutMs?: number
+  /**
+   * A call may be made twice without harm, so one that is cut off may be made again. It counts where the method is
+   * called, for unary methods of a `Peer`.
+   */
+  readonly idempotent?: boolean
 }
 
 /**

@@ -50,9 +50,15 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
         const offered = this.#add(consumer.name, methods, options)
         // Those that were taken back are kept only while calls to them are under way.
         for (const method of own) if (!this.#offers(method) && method.calls.size === 0) own.delete(method)
-        for (const method of offered) own.add(method)
+        const forget = offered.map((method) => {
+          own.add(method)
+          return consumer.defer(() => {
+            this.#remove([method])
+          }, `method ${method.name}`)
+        })
         return () => {
           this.#remove(offered)
+          for (const off of forget) off()
         }
       }
     }

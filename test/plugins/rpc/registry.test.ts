@@ -76,9 +76,19 @@ describe('rpc: the registry', () => {
   })
 
   it('knows who registered what, and takes it back when that plugin stops', () => {
-    const cleanUps: (() => unknown)[] = []
     const implementation = bare()
-    const view = (name: string) => implementation[forPlugin]({ name, defer: (cleanUp) => cleanUps.push(cleanUp) })
+    const stops = new Map<string, () => void>()
+    const view = (name: string) => {
+      const cleanUps = new Set<() => unknown>()
+      stops.set(name, () => void [...cleanUps].reverse().forEach((cleanUp) => cleanUp()))
+      return implementation[forPlugin]({
+        name,
+        defer: (cleanUp) => {
+          cleanUps.add(cleanUp)
+          return () => cleanUps.delete(cleanUp)
+        }
+      })
+    }
     const [first, second] = [view('first'), view('second')]
     first.register({ a: one })
     first.register({ b: one })
@@ -88,14 +98,20 @@ describe('rpc: the registry', () => {
       'first: b',
       'second: c'
     ])
-    cleanUps[0]?.()
+    stops.get('first')?.()
     expect(second.methods.map(({ name }) => name)).to.deep.equal(['c'])
   })
 
   it('registers nothing more with its consumer however often methods come and go', () => {
     let cleanUps = 0
     const implementation = bare()
-    const view = implementation[forPlugin]({ name: 'busy', defer: () => cleanUps++ })
+    const view = implementation[forPlugin]({
+      name: 'busy',
+      defer: () => {
+        cleanUps++
+        return () => void cleanUps--
+      }
+    })
     for (let i = 0; i < 100; i++) view.register({ a: one })()
     expect(cleanUps).to.equal(1)
   })

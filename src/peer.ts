@@ -1,0 +1,115 @@
+import {
+  Clock,
+  ConnectionPool,
+  Connector,
+  PeerloomError,
+  RpcCode,
+  RpcError,
+  RpcRegistry,
+  sleep,
+  type CallOptions,
+  type Client,
+  type Connection,
+  type Kernel,
+  type Manifest,
+  type RegisterOptions
+} from './kernel/index.js'
+import { Contact, type NodeId } from './model/index.js'
+
+interface Cancellable {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Another node, reachable or not. Holding one costs nothing; connecting happens when it is first called. It outlives
+ * restarts of the node and replacements of its plugins: what is asked for while a plugin is replaced waits until that
+ * is done, and what was under way ends in a typed error, or is repeated if that is safe.
+ */
+export interface Peer {
+  readonly id: NodeId
+  /**
+   * The peer's methods as functions. They connect when called, and live as long as the node. A call of a method marked
+   * `idempotent` that is cut off (a connection ends, a plugin of either side is replaced) is made again, up to 3 times.
+   */
+  rpc<const M extends Manifest>(manifest: M, options?: RegisterOptions): Client<M>
+  /** A live connection to the peer; rejects with a `ConnectError`. */
+  connect(options?: Cancellable): Promise<Connection>
+}
+
+/** How often something that is safe to repeat is made again after it was cut off. */
+export const MAX_REPEATS = 3
+/** The pause before the first repetition; each further one is twice as long. */
+const REPEAT_DELAY_MS = 100
+
+export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
+  const id = target instanceof Contact ? target.id : target
+  const connect = (options?: Cancellable): Promise<Connection> =>
+    // To connect twice does no harm: there is one connection a peer.
+    repeatedly(kernel, options?.signal, async () => {
+      const live = kernel.resolve(ConnectionPool).get(id)
+      return live ?? kernel.resolve(Connector).connect(target, options)
+    })
+  return { id, connect, rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options) }
+}
+
+/** A client that outlives restarts: each call goes through the registry that is there then. */
+function lastingClient<const M extends Manifest>(
+  kernel: Kernel,
+  connect: (options: Cancellable) => Promise<Connection>,
+  manifest: M,
+  options?: RegisterOptions
+): Client<M> {
+  type Functions = Record<string, (...args: unknown[]) => unknown>
+  let made: { registry: RpcRegistry; client: Functions } | undefined
+  const present = (): Functions => {
+    const registry = kernel.resolve(RpcRegistry)
+    if (made?.registry !== registry) made = { registry, client: registry.client(connect, manifest, options) as never }
+    return made.client
+  }
+  const lasting = Object.entries(manifest).map(([name, method]): [string, unknown] => {
+    const call = (...args: unknown[]): unknown => present()[name]?.(...args)
+    // A call that gives a promise rejects; one that gives an iterator can only throw.
+    if (STREAMING.has('kind' in method ? method.kind : method.type)) return [name, call]
+    if (!('kind' in method) || method.kind !== 'unary' || method.idempotent !== true) {
+      return [
+        name,
+        async (...args: unknown[]) => {
+          if (kernel.state === 'replacing') await kernel.settled()
+          return call(...args)
+        }
+      ]
+    }
+    return [
+      name,
+      (input: unknown, callOptions?: CallOptions) =>
+        repeatedly(kernel, callOptions?.signal, () => call(input, callOptions) as Promise<unknown>)
+    ]
+  })
+  return Object.fromEntries(lasting) as Client<M>
+}
+
+/** Kinds of methods and types of callers whose calls give an iterator. */
+const STREAMING = new Set(['server', 'duplex', 'SERVER', 'DUPLEX'])
+
+/** Does what is safe to repeat, again if it is cut off, once plugins that are being replaced just now are there again. */
+async function repeatedly<T>(kernel: Kernel, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  for (let repeats = 0; ; repeats++) {
+    if (kernel.state === 'replacing') await kernel.settled()
+    try {
+      return await work()
+    } catch (error) {
+      if (repeats === MAX_REPEATS || signal?.aborted === true || !wasCutOff(error)) throw error
+      if (kernel.state === 'replacing') continue
+      if (kernel.state !== 'started') throw error
+      await sleep(kernel.resolve(Clock), REPEAT_DELAY_MS * 2 ** repeats, signal)
+    }
+  }
+}
+
+/** Whether something ended because what it ran on did, on this side or the other, and not by itself. */
+function wasCutOff(error: unknown): boolean {
+  if (error instanceof RpcError) return error.rpcCode === RpcCode.CANCELLED
+  return error instanceof PeerloomError && CUT_OFF.has(error.code)
+}
+
+const CUT_OFF = new Set(['ERR_ABORTED', 'ERR_CONNECTION_CLOSED', 'ERR_STATE', 'ERR_STREAM_RESET'])
