@@ -43,7 +43,8 @@ export class CertificateCache {
 
 /** A self-signed certificate (RFC 5280) with an Ed25519 key (RFC 8410). */
 async function makeCertificate(privateKey: KeyObject, nodeId: NodeId, now: number): Promise<Certificate> {
-  // Imported here, since it takes up to 110 ms and a node in memory needs none.
+  // Imported here, since it takes up to 110 ms and a node in memory needs none. It uses tsyringe, which wants a polyfill.
+  await import('reflect-metadata')
   const { KeyUsageFlags, KeyUsagesExtension, X509CertificateGenerator } = await import('@peculiar/x509')
   const algorithm = { name: 'Ed25519' }
   const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' })
