@@ -4,13 +4,13 @@ import {
   Connector,
   ConnectionPool,
   createKernel,
-  fromClass,
   Identity,
   KernelError,
   Records,
   Router,
   SelfContact,
   systemRandom,
+  toPlugin,
   type AnyToken,
   type Clock,
   type Connection,
@@ -195,7 +195,7 @@ function standardPlugins(options: NodeOptions): Plugin[] {
 
 /** Standard plugins, but for those whose name or contract one of the user's takes. */
 function assemble(options: NodeOptions): Plugin[] {
-  const own = (options.plugins ?? []).map((plugin) => (typeof plugin === 'function' ? fromClass(plugin) : plugin))
+  const own = (options.plugins ?? []).map(toPlugin)
   const taken = new Set(own.flatMap(({ provides }) => Object.values(provides)))
   const names = new Set(own.map(({ name }) => name))
   const isTaken = (token: AnyToken): boolean =>

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { createRequire } from 'node:module'
 import { Contact, messageOf } from '../index.js'
+import { describe, type DescribeFlags } from './describe.js'
 import { demo } from './demo/index.js'
 import { work } from './demo/worker.js'
 import { fail } from './failure.js'
@@ -43,6 +44,13 @@ program
   .option('--seed <contact>', 'join through this node; may be given more than once', toSeeds, [])
   .option('--json', 'print every event as a line of JSON')
   .action((flags: StartFlags) => start(flags).catch(fail))
+
+program
+  .command('describe')
+  .description('show the plugins of a standard node: who needs whom, how long each took to start, what it registered')
+  .addOption(new Option('--json', 'print it as a line of JSON').conflicts('mermaid'))
+  .option('--mermaid', 'print it as a Mermaid graph')
+  .action((flags: DescribeFlags) => describe(flags).catch(fail))
 
 program
   .command('demo')

@@ -163,3 +163,10 @@ export function fromClass(target: PluginClass): Plugin {
   }
   return descriptor
 }
+
+/** A plugin in either form as its descriptor; throws `ERR_PLUGIN` for anything else. */
+export function toPlugin(plugin: Plugin | PluginClass): Plugin {
+  if (typeof plugin === 'function') return fromClass(plugin)
+  if (typeof (plugin as Partial<Plugin> | null | undefined)?.launch === 'function') return plugin
+  throw new KernelError('ERR_PLUGIN', 'not a plugin; make one with definePlugin, or put @plugin before a class')
+}

@@ -84,10 +84,13 @@ export function describeKernel(
  * console.log(printTree(node.kernel.describe()))
  */
 export function printTree({ state, startMs, plugins }: KernelDescription): string {
+  const byName = new Map(plugins.map((plugin) => [plugin.name, plugin]))
   const children = new Map<string | undefined, PluginDescription[]>()
   for (const plugin of plugins) {
-    const parent = waitedFor(plugin, plugins)?.name
-    children.set(parent, [...(children.get(parent) ?? []), plugin])
+    const parent = waitedFor(plugin, byName)?.name
+    const siblings = children.get(parent)
+    if (siblings === undefined) children.set(parent, [plugin])
+    else siblings.push(plugin)
   }
   const lines = [`kernel ${state}${startMs === undefined ? '' : ` in ${inMs(startMs)}`}`]
   // A stack, not recursion: plugins may form a chain of thousands.
@@ -106,15 +109,17 @@ export function printTree({ state, startMs, plugins }: KernelDescription): strin
 }
 
 /** The provider that ended its start last: the one that held this plugin up. */
-function waitedFor(plugin: PluginDescription, all: readonly PluginDescription[]): PluginDescription | undefined {
-  const names = new Set(plugin.uses.flatMap(({ providers }) => providers))
+function waitedFor(
+  { uses }: PluginDescription,
+  byName: ReadonlyMap<string, PluginDescription>
+): PluginDescription | undefined {
   const end = ({ begunMs = 0, startMs = 0 }: PluginDescription): number => begunMs + startMs
-  return all
-    .filter(({ name }) => names.has(name))
-    .reduce<PluginDescription | undefined>(
-      (latest, other) => (latest === undefined || end(other) >= end(latest) ? other : latest),
-      undefined
-    )
+  let latest: PluginDescription | undefined
+  for (const name of uses.flatMap(({ providers }) => providers)) {
+    const provider = byName.get(name)
+    if (provider !== undefined && (latest === undefined || end(provider) > end(latest))) latest = provider
+  }
+  return latest
 }
 
 function lineOf({ name, version, state, startMs, provides, registrations }: PluginDescription): string {

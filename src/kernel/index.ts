@@ -1,4 +1,4 @@
-export { fromClass, plugin, use, useOptional, type PluginClass, type PluginInstance } from './class-plugin.js'
+export { fromClass, plugin, toPlugin, use, useOptional, type PluginClass, type PluginInstance } from './class-plugin.js'
 export { Clock, clockScheduler, sleep, systemClock, withDeadline, type ClockTimer } from './clock.js'
 export * from './contracts/index.js'
 export * from './errors.js'
@@ -16,11 +16,10 @@ export {
   Kernel,
   MAX_WAITING_REPLACEMENTS,
   type KernelCallOptions,
-  type KernelHealth,
   type KernelOptions,
-  type KernelState,
-  type PluginHealth
+  type KernelState
 } from './kernel.js'
+export type { KernelHealth, PluginHealth } from './health.js'
 export { namedLogger, silentLogger, type Logger } from './log.js'
 export {
   definePlugin,

@@ -1,18 +1,19 @@
 import { distinctUntilChanged, map, startWith, Subject, type Observable } from 'rxjs'
 import type { DependencyContainer } from 'tsyringe'
-import { fromClass, type PluginClass } from './class-plugin.js'
+import { toPlugin, type PluginClass } from './class-plugin.js'
 import { Clock, systemClock, withDeadline } from './clock.js'
 import { checkConfigurations } from './configuration.js'
 import { KernelContainer } from './container.js'
-import { describeKernel, type KernelDescription, type PluginState } from './describe.js'
+import { describeKernel, type KernelDescription } from './describe.js'
 import { abortReason, AbortError, KernelError, LifecycleError, messageOf } from './errors.js'
 import { EventHub } from './event-hub.js'
 import type { EventMap, EventType, KernelEvent } from './events.js'
 import { GivenContracts } from './given.js'
 import { buildGraph } from './graph.js'
 import { GuardedObservable } from './guarded-observable.js'
+import { askHealth, type KernelHealth } from './health.js'
 import { silentLogger, type Logger } from './log.js'
-import type { Health, Launched, Plugin } from './plugin.js'
+import type { Plugin } from './plugin.js'
 import { Random, systemRandom } from './random.js'
 import { replaceIn } from './replacement.js'
 import type { Surroundings } from './scope.js'
@@ -37,23 +38,6 @@ export interface KernelCallOptions {
 }
 
 export type KernelState = 'idle' | 'starting' | 'started' | 'replacing' | 'stopping'
-
-/** The health of one plugin. */
-export interface PluginHealth extends Health {
-  readonly state: PluginState
-}
-
-/**
- * The health of a kernel and of each plugin. `ready`: everything has started and may be given work, which it may not
- * while something is replaced. `live`: no plugin says that it is beyond help; only a restart mends what is not live.
- */
-export interface KernelHealth extends Health {
-  readonly live: boolean
-  readonly state: KernelState
-  readonly plugins: Readonly<Record<string, PluginHealth>>
-}
-
-const HEALTH_TIMEOUT_MS = 1_000
 
 /** Replacements that may wait for their turn. */
 export const MAX_WAITING_REPLACEMENTS = 64
@@ -188,6 +172,7 @@ export class Kernel implements AsyncDisposable {
   async #replace(incoming: readonly Plugin[], stopped: AbortSignal, signal: AbortSignal | undefined): Promise<void> {
     const begun = this.#around.clock.monotonic()
     const session = this.#session as Session
+    const before = this.#plugins
     const plugins = this.#replaced(incoming)
     const plan = await this.#plan(plugins)
     if (stopped.aborted) throw abortReason(stopped)
@@ -195,17 +180,18 @@ export class Kernel implements AsyncDisposable {
     const affected = affectedBy(session.graph, plan.graph)
     const restarting = plan.graph.order.filter((plugin) => affected.has(plugin)).map(({ name }) => name)
     this.#state = 'replacing'
+    this.#plugins = plugins
     this.#emit('kernel.replacing', { plugins: names, restarting })
     const replacing = session.replace(plan, stopped, signal)
     // By now the session knows which contracts are gone for the time being.
     this.#changes.next()
     const failure = await replacing
     if (failure === undefined) {
-      this.#plugins = plugins
       this.#become('started')
       this.#emit('kernel.replaced', { plugins: names, ms: this.#since(begun) })
       return
     }
+    this.#plugins = before
     if (failure.restored) {
       this.#become('started')
       this.#emit('kernel.restored', { error: failure.error, ms: this.#since(begun) })
@@ -338,33 +324,8 @@ export class Kernel implements AsyncDisposable {
   }
 
   /** Asks every plugin how it is. Never rejects; a plugin that does not answer within a second is not ready. */
-  async health(): Promise<KernelHealth> {
-    const state = this.#state
-    const entries = await Promise.all(
-      this.#plugins.map(async (plugin): Promise<[string, PluginHealth]> => {
-        const running = this.#session?.running(plugin)
-        const pluginState = this.#session?.stateOf(plugin) ?? 'idle'
-        if (running?.launched === undefined || pluginState !== 'started') {
-          return [plugin.name, { state: pluginState, ready: false, detail: `the plugin is ${pluginState}` }]
-        }
-        return [plugin.name, { ...(await this.#healthOf(running.launched)), state: pluginState }]
-      })
-    )
-    return {
-      state,
-      ready: state === 'started' && entries.every(([, { ready }]) => ready),
-      live: entries.every(([, { live }]) => live ?? true),
-      plugins: Object.fromEntries(entries)
-    }
-  }
-
-  async #healthOf({ health }: Launched): Promise<Health> {
-    if (health === undefined) return { ready: true }
-    try {
-      return await withDeadline(this.#around.clock, HEALTH_TIMEOUT_MS, () => health())
-    } catch (error) {
-      return { ready: false, detail: messageOf(error) }
-    }
+  health(): Promise<KernelHealth> {
+    return askHealth(this.#state, this.#plugins, this.#session, this.#around.clock)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -383,10 +344,6 @@ export class Kernel implements AsyncDisposable {
   #since(begun: number): number {
     return this.#around.clock.monotonic() - begun
   }
-}
-
-function toPlugin(plugin: Plugin | PluginClass): Plugin {
-  return typeof plugin === 'function' ? fromClass(plugin) : plugin
 }
 
 /** A kernel of these plugins; nothing runs before `start()`. */

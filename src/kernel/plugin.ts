@@ -43,7 +43,7 @@ export interface PluginContext<C = unknown> {
    * Registers a clean-up. Each is awaited; one that throws does not keep the others from running. The function that is
    * returned forgets it again, for what comes and goes while the plugin runs. `what` names it in `kernel.describe()`.
    */
-  defer(cleanUp: () => unknown, what?: string): () => void
+  readonly defer: (cleanUp: () => unknown, what?: string) => () => void
   /** Time. Timers are cancelled when the plugin begins to stop; clean-ups may set further ones, until they are done. */
   readonly clock: Clock
   /** Chance, for anything but secrets. */
@@ -200,7 +200,7 @@ export interface Consumer {
    * Registers what is to be taken back when that plugin stops; the function that is returned forgets it again. `what`
    * names it among the plugin's registrations in `kernel.describe()`.
    */
-  defer(cleanUp: () => unknown, what?: string): () => void
+  readonly defer: (cleanUp: () => unknown, what?: string) => () => void
 }
 
 /**

@@ -31,6 +31,31 @@ describe('the graph of plugins', () => {
     expect(message.split('\n')).to.have.length(5)
   })
 
+  it('lists every edge that lies on a cycle, also where cycles share plugins', () => {
+    const message = fail([
+      scripted('a', [], { needs: ['b', 'c'] }),
+      scripted('b', [], { needs: ['c'] }),
+      scripted('c', [], { needs: ['a', 'harmless'] }),
+      scripted('harmless', []),
+      scripted('onlooker', [], { needs: ['a'] })
+    ])
+    const edges = new Set<string>()
+    for (const [, cycle = ''] of message.matchAll(/cycle: (.*)/g)) {
+      const names = cycle.split(' → ')
+      names.slice(1).forEach((name, i) => edges.add(`${names[i]}${name}`))
+    }
+    expect([...edges].sort()).to.deep.equal(['ab', 'ac', 'bc', 'ca'])
+  })
+
+  it('tells by way of whom a contract is missing', () => {
+    const message = fail([
+      scripted('app', [], { needs: ['router'] }),
+      scripted('router', [], { needs: ['pool'] }),
+      scripted('pool', [], { needs: ['transport'] })
+    ])
+    expect(message).to.contain('app → router → pool needs test/transport@1, which no plugin provides')
+  })
+
   it('names both versions when a contract is provided in another one', () => {
     const message = fail([
       definePlugin({ name: 'old', provides: { own: token('test/x', 1) }, start: () => ({ own: 1 }) }),

@@ -126,6 +126,11 @@ describe('plugins', () => {
       }
     }
     expect(() => kernelOf([Plain])).to.throw('class Plain is not a plugin')
+    for (const stranger of [undefined, null, 'engine', {}, { name: 'x', start: () => undefined }]) {
+      expect(() => kernelOf([stranger as never]))
+        .to.throw('not a plugin')
+        .with.property('code', 'ERR_PLUGIN')
+    }
     for (const bad of [
       { name: '' },
       { name: 'a b' },

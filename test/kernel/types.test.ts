@@ -1,6 +1,16 @@
 import { expect } from 'chai'
 import { z } from 'zod'
-import { createKernel, definePlugin, plugin, token, use, useOptional, type Token } from '#src/kernel/index.js'
+import {
+  createKernel,
+  definePlugin,
+  multiToken,
+  plugin,
+  token,
+  use,
+  useOptional,
+  type MultiToken,
+  type Token
+} from '#src/kernel/index.js'
 
 // What must and must not compile. The build is the test: an expected error that does not occur fails it.
 
@@ -54,6 +64,39 @@ export const plainSymbol = definePlugin({ name: 'plain', needs: { engine: Symbol
 // @ts-expect-error: an interface's token is not that of another
 export const otherToken: Token<Engine> = Wheel
 
+const Spare = multiToken<Wheel>('test/Spare')
+
+export const spares = definePlugin({
+  name: 'spares',
+  provides: { spare: Spare },
+  start: () => ({ spare: { size: 3 } })
+})
+
+export const trunk = definePlugin({
+  name: 'trunk',
+  needs: { spares: Spare },
+  optional: { more: Spare, engine: Engine },
+  start(dependencies) {
+    assertType<Equal<typeof dependencies.spares, readonly Wheel[]>>()
+    // An array is there even if nobody provides anything, so it is no `undefined`.
+    assertType<Equal<typeof dependencies.more, readonly Wheel[]>>()
+    assertType<Equal<typeof dependencies.engine, Engine | undefined>>()
+    expect(dependencies.more).to.deep.equal([])
+  }
+})
+
+export const allSpares = definePlugin({
+  name: 'all-spares',
+  provides: { spare: Spare },
+  // @ts-expect-error: a plugin provides one of many, not the array
+  start: () => ({ spare: [{ size: 3 }] })
+})
+
+// @ts-expect-error: a contract with many providers is not one with a single provider
+export const single: Token<Wheel> = Spare
+// @ts-expect-error: nor the other way round
+export const many: MultiToken<Wheel> = Wheel
+
 export const configured = car.with({ doors: 2 })
 // @ts-expect-error: the schema wants a number
 export const misconfigured = car.with({ doors: 'two' })
@@ -64,6 +107,14 @@ export const resolving = (): void => {
   const kernel = createKernel({ plugins: [engine, car] })
   assertType<Equal<ReturnType<typeof kernel.resolve<typeof Engine>>, Engine>>()
   expect(kernel.resolve(Engine).power).to.equal(1)
+  assertType<Equal<ReturnType<typeof kernel.tryResolve<typeof Engine>>, Engine | undefined>>()
+  assertType<Equal<ReturnType<typeof kernel.resolve<typeof Spare>>, readonly Wheel[]>>()
+  kernel.watch(Wheel).subscribe((wheel) => {
+    assertType<Equal<typeof wheel, Wheel | undefined>>()
+    expect(wheel).to.equal(undefined)
+  })
+  // @ts-expect-error: only a plugin can take the place of one
+  void kernel.replace({ name: 'engine' })
   // @ts-expect-error: a plain symbol is no token
   kernel.resolve(Symbol('engine'))
   // @ts-expect-error: a string is no plugin
@@ -74,6 +125,8 @@ export const resolving = (): void => {
 export class Bicycle {
   constructor(
     @use(Wheel) readonly wheel: Wheel,
+    @use(Spare) readonly spares: readonly Wheel[],
+    @useOptional(Spare) readonly more: readonly Wheel[],
     @useOptional(Engine) readonly motor: Engine | undefined
   ) {}
 
@@ -87,7 +140,9 @@ export class Misused {
     // @ts-expect-error: the parameter is of another type than the token
     @use(Wheel) readonly wheel: Engine,
     // @ts-expect-error: an optional contract may be undefined
-    @useOptional(Engine) readonly motor: Engine
+    @useOptional(Engine) readonly motor: Engine,
+    // @ts-expect-error: there may be many
+    @use(Spare) readonly spare: Wheel
   ) {}
 }
 

@@ -1,0 +1,95 @@
+import { expect } from 'chai'
+import { container as root, injectable } from 'tsyringe'
+import { definePlugin, multiToken, plugin, token, use, type Plugin } from '#src/kernel/index.js'
+import { kernelOf, probe, rejection, scripted } from './helpers.js'
+
+const wanting = (seen: unknown[]): Plugin =>
+  definePlugin({ name: 'wanting', needs: { base: probe('base') }, start: ({ base }) => void seen.push(base.name) })
+
+describe('a kernel embedded in an application with a container of its own', () => {
+  it('injects contracts that the host has registered', async () => {
+    const host = root.createChildContainer()
+    host.register(probe('base'), { useFactory: () => ({ name: 'of the host' }) })
+    const seen: unknown[] = []
+    @plugin({ name: 'class' })
+    class Wanting {
+      constructor(@use(probe('base')) base: { name: string }) {
+        seen.push(base.name)
+      }
+
+      start(): void {
+        return undefined
+      }
+    }
+    const kernel = kernelOf([wanting(seen), Wanting], { container: host })
+    await kernel.start()
+    expect(seen).to.deep.equal(['of the host', 'of the host'])
+    expect(kernel.resolve(probe('base')).name).to.equal('of the host')
+    expect(kernel.describe().plugins[0]?.uses[0]?.providers).to.deep.equal(['host'])
+    await kernel.stop()
+    expect(host.resolve<{ name: string }>(probe('base')).name).to.equal('of the host')
+  })
+
+  it('prefers a plugin to the host, which a replacement may add', async () => {
+    const host = root.createChildContainer()
+    host.registerInstance(probe('base'), { name: 'of the host' })
+    const seen: unknown[] = []
+    const kernel = kernelOf([scripted('base', []), wanting(seen)], { container: host })
+    await kernel.start()
+    await kernel.stop()
+    const empty = definePlugin({ name: 'base', start: () => undefined })
+    await kernel.replace(empty)
+    await kernel.start()
+    await kernel.replace(scripted('base', []))
+    expect(seen).to.deep.equal(['base', 'of the host', 'base'])
+    await kernel.stop()
+  })
+
+  it('adds up the providers of a contract that may have many', async () => {
+    const Part = multiToken<string>('test/Part')
+    const host = root.createChildContainer()
+    host.registerInstance(Part, 'first').registerInstance(Part, 'second')
+    const own = definePlugin({ name: 'own', provides: { part: Part }, start: () => ({ part: 'own' }) })
+    const kernel = kernelOf([own], { container: host })
+    await kernel.start()
+    expect(kernel.resolve(Part)).to.deep.equal(['own', 'first', 'second'])
+    await kernel.stop()
+  })
+
+  it('lets the application build its own classes on contracts, from a child of its container', async () => {
+    const host = root.createChildContainer()
+    const Config = Symbol('config')
+    host.registerInstance(Config, 'settings')
+    const kernel = kernelOf([scripted('base', [])], { container: host })
+    await kernel.start()
+    @injectable()
+    class Service {
+      readonly name = 'service'
+    }
+    expect(kernel.container.resolve<string>(Config)).to.equal('settings')
+    expect(kernel.container.resolve<{ name: string }>(probe('base')).name).to.equal('base')
+    expect(kernel.container.resolve(Service).name).to.equal('service')
+    expect(host.isRegistered(probe('base'))).to.equal(false)
+    await kernel.stop()
+    expect(() => kernel.container.resolve(probe('base'))).to.throw('the kernel is idle')
+  })
+
+  it('fails the plugin by name when the host cannot build what it registered', async () => {
+    const host = root.createChildContainer()
+    host.register(probe('base'), {
+      useFactory: () => {
+        throw new Error('no database')
+      }
+    })
+    const error = await rejection(kernelOf([wanting([])], { container: host }).start())
+    expect(error).to.have.property('code', 'ERR_START')
+    expect(error.message).to.contain('plugin wanting failed to start').and.to.contain('no database')
+  })
+
+  it('refuses a contract that neither the host nor a plugin provides', async () => {
+    const host = root.createChildContainer()
+    host.registerInstance(token('test/Other'), {})
+    const error = await rejection(kernelOf([wanting([])], { container: host }).start())
+    expect(error.message).to.contain('wanting needs test/base@1')
+  })
+})
