@@ -5,6 +5,9 @@ import { PEERS_FOLDER } from './nodes.js'
 const INSTALLED = `${PEERS_FOLDER}node_modules/.package-lock.json`
 const LOCKED = `${PEERS_FOLDER}package-lock.json`
 
+/** Characters of npm's complaint that are told. */
+const MAX_SAID = 300
+
 /** Whether what the lock file names is there. */
 export function isInstalled(): boolean {
   return existsSync(INSTALLED) && statSync(INSTALLED).mtimeMs >= statSync(LOCKED).mtimeMs
@@ -20,5 +23,5 @@ export function installPeers(): string | undefined {
     encoding: 'utf8',
     shell: process.platform === 'win32'
   })
-  return status === 0 ? undefined : `npm ci failed: ${error?.message ?? stderr.trim()}`
+  return status === 0 ? undefined : `npm ci failed: ${error?.message ?? stderr.trim().slice(0, MAX_SAID)}`
 }

@@ -90,7 +90,7 @@ export function toTable({ suite, rounds, node, cpus, results, failed }: Report):
       .join('  ')
       .trimEnd()
   return [
-    `${suite}: ${rounds} rounds, Node ${node}, ${cpus} CPUs`,
+    `${suite}: ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, Node ${node}, ${cpus} CPUs`,
     '',
     line(head),
     ...rows.map(line),
