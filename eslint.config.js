@@ -1,8 +1,13 @@
 import { defineConfig } from 'eslint/config'
+import { existsSync } from 'node:fs'
 import tseslint from 'typescript-eslint'
 
+// Examples with packages of their own: the types of what they import are known once those are installed.
+const foreign = ['examples/fastify', 'examples/nestjs']
+const unknown = foreign.filter((example) => !existsSync(`${import.meta.dirname}/${example}/node_modules`))
+
 export default defineConfig(
-  { ignores: ['build', 'dist', 'eslint.config.js'] },
+  { ignores: ['**/build', 'dist', 'eslint.config.js', ...unknown] },
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },
@@ -32,6 +37,26 @@ export default defineConfig(
     extends: [tseslint.configs.disableTypeChecked],
     // What NestJS calls a module is an empty class.
     rules: { '@typescript-eslint/no-extraneous-class': 'off' }
+  },
+  {
+    files: foreign.map((example) => `${example}/**`),
+    rules: {
+      // A module of Nest is a class with nothing but its decorator.
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+      // Nest declares options that are written as literals as classes.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      // Plugins and routes of Fastify are asynchronous by their type, and its chains are awaited by the boot.
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', package: 'node:test', name: 'test' },
+            { from: 'package', package: 'fastify', name: 'register' }
+          ]
+        }
+      ]
+    }
   },
   {
     files: ['test/**'],

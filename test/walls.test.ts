@@ -1,23 +1,20 @@
 import { expect } from 'chai'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { crossings } from './walls.js'
 
 const FOLDERS = ['src', 'examples', 'test', 'bench', 'sim', 'lab']
 
 function readSources(): Map<string, string> {
   const sources = new Map<string, string>()
-  for (const folder of FOLDERS) {
-    let names: string[]
-    try {
-      names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    } catch {
-      continue
-    }
-    for (const name of names) {
-      const file = `${folder}/${name}`
-      if (file.endsWith('.ts') && !file.includes('node_modules')) sources.set(file, readFileSync(file, 'utf8'))
+  const read = (folder: string): void => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const file = `${folder}/${entry.name}`
+      // Never through a link: an example's node_modules has one that leads back here.
+      if (entry.isDirectory() && entry.name !== 'node_modules') read(file)
+      else if (entry.isFile() && file.endsWith('.ts')) sources.set(file, readFileSync(file, 'utf8'))
     }
   }
+  for (const folder of FOLDERS) if (existsSync(folder)) read(folder)
   return sources
 }
 

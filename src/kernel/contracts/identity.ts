@@ -22,7 +22,11 @@ export interface Identity {
   sign(data: Uint8Array): Uint8Array
   /** Whether `signature` over `data` was made by `signer`. Never throws: anything malformed is `false`. */
   verify(signer: NodeId, data: Uint8Array, signature: Uint8Array): boolean
-  /** The certificate for TLS; made when first asked for. Rejects with `ERR_IDENTITY`. */
+  /**
+   * The certificate for TLS: made when first asked for, and another one, for the same key, when its end comes near. Who
+   * serves it asks again now and then (once an hour will do); a certificate in use stays good for its connections.
+   * Rejects with `ERR_IDENTITY`.
+   */
   certificate(): Promise<Certificate>
 }
 

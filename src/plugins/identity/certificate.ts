@@ -2,12 +2,16 @@ import { createPublicKey, randomBytes, type KeyObject } from 'node:crypto'
 import { KernelError, messageOf, type Certificate, type Clock } from '../../kernel/index.js'
 import type { NodeId } from '../../model/index.js'
 
-const DAY_MS = 86_400_000
+export const DAY_MS = 86_400_000
 /** Peers' clocks may be late. */
 const BACKDATE_MS = DAY_MS
-const VALIDITY_MS = 365 * DAY_MS
-const RENEW_BEFORE_MS = 30 * DAY_MS
 const SERIAL_BYTES = 16
+
+/** How long certificates are valid, and how long before the end of one there is another. */
+export interface CertificateTimes {
+  readonly certificateValidityMs: number
+  readonly renewBeforeMs: number
+}
 
 /** The certificate of one key: made when first asked for, kept, and made anew before it ends. */
 export class CertificateCache {
@@ -17,12 +21,13 @@ export class CertificateCache {
   constructor(
     private readonly privateKey: KeyObject,
     private readonly nodeId: NodeId,
-    private readonly clock: Clock
+    private readonly clock: Clock,
+    private readonly times: CertificateTimes
   ) {}
 
   async get(): Promise<Certificate> {
     const present = this.#certificate
-    if (present !== undefined && present.expires - this.clock.now() >= RENEW_BEFORE_MS) return present
+    if (present !== undefined && present.expires - this.clock.now() >= this.times.renewBeforeMs) return present
     this.#making ??= this.#make().finally(() => {
       this.#making = undefined
     })
@@ -32,7 +37,12 @@ export class CertificateCache {
   async #make(): Promise<Certificate> {
     const release = this.clock.hold()
     try {
-      return (this.#certificate = await makeCertificate(this.privateKey, this.nodeId, this.clock.now()))
+      return (this.#certificate = await makeCertificate(
+        this.privateKey,
+        this.nodeId,
+        this.clock.now(),
+        this.times.certificateValidityMs
+      ))
     } catch (cause) {
       throw new KernelError('ERR_IDENTITY', `cannot make a certificate: ${messageOf(cause)}`, { cause })
     } finally {
@@ -42,7 +52,12 @@ export class CertificateCache {
 }
 
 /** A self-signed certificate (RFC 5280) with an Ed25519 key (RFC 8410). */
-async function makeCertificate(privateKey: KeyObject, nodeId: NodeId, now: number): Promise<Certificate> {
+async function makeCertificate(
+  privateKey: KeyObject,
+  nodeId: NodeId,
+  now: number,
+  validityMs: number
+): Promise<Certificate> {
   // Imported here, since it takes up to 110 ms and a node in memory needs none. It uses tsyringe, which wants a polyfill.
   await import('reflect-metadata')
   const { KeyUsageFlags, KeyUsagesExtension, X509CertificateGenerator } = await import('@peculiar/x509')
@@ -55,7 +70,7 @@ async function makeCertificate(privateKey: KeyObject, nodeId: NodeId, now: numbe
     publicKey: await subtle.importKey('spki', spki, algorithm, true, ['verify'])
   }
   // X.509 tells time in seconds.
-  const expires = Math.floor((now + VALIDITY_MS) / 1000) * 1000
+  const expires = Math.floor((now + validityMs) / 1000) * 1000
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: makeSerial(),
     name: `CN=${nodeId}`,

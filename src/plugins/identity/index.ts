@@ -1,7 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
-import { definePlugin, Identity } from '../../kernel/index.js'
-import { CertificateCache } from './certificate.js'
+import { definePlugin, Identity, KernelError } from '../../kernel/index.js'
+import { NodeId } from '../../model/index.js'
+import { CertificateCache, DAY_MS } from './certificate.js'
 import { loadOrCreateKey } from './key-file.js'
 import { keyFromSeed, nodeIdOf, SEED_BYTES, signWith, verifyBy } from './keys.js'
 
@@ -16,7 +17,24 @@ const schema = z
     seed: z
       .instanceof(Uint8Array)
       .refine((seed) => seed.length === SEED_BYTES, `expected ${SEED_BYTES} bytes`)
-      .optional()
+      .optional(),
+    /** The node id that the key must have. With it, no new key is made: one that is missing is an error. */
+    nodeId: z.string().refine(NodeId.is, 'expected a node id').optional(),
+    /** How long a certificate is valid; a year. */
+    certificateValidityMs: z
+      .int()
+      .min(1_000)
+      .max(100 * 365 * DAY_MS)
+      .default(365 * DAY_MS),
+    /** How long before the end of a certificate there is another one; 30 days. */
+    renewBeforeMs: z
+      .int()
+      .min(0)
+      .default(30 * DAY_MS)
+  })
+  .refine(({ certificateValidityMs, renewBeforeMs }) => renewBeforeMs < certificateValidityMs, {
+    message: 'expected less than certificateValidityMs',
+    path: ['renewBeforeMs']
   })
   .refine(({ keyFile, seed }) => keyFile === undefined || seed === undefined, 'give keyFile or seed, not both')
 
@@ -30,7 +48,7 @@ export const identity = definePlugin({
   start(_, { config, clock }) {
     const key = privateKeyFrom(config)
     const nodeId = nodeIdOf(key)
-    const certificates = new CertificateCache(key, nodeId, clock)
+    const certificates = new CertificateCache(key, nodeId, clock, config)
     return {
       identity: {
         nodeId,
@@ -42,7 +60,10 @@ export const identity = definePlugin({
   }
 })
 
-function privateKeyFrom({ keyFile, seed }: IdentityOptions): KeyObject {
-  if (seed !== undefined) return keyFromSeed(seed)
-  return keyFile === undefined ? generateKeyPairSync('ed25519').privateKey : loadOrCreateKey(keyFile)
+function privateKeyFrom({ keyFile, seed, nodeId }: z.output<typeof schema>): KeyObject {
+  if (keyFile !== undefined) return loadOrCreateKey(keyFile, nodeId)
+  const key = seed === undefined ? generateKeyPairSync('ed25519').privateKey : keyFromSeed(seed)
+  const own = nodeIdOf(key)
+  if (nodeId === undefined || nodeId === own) return key
+  throw new KernelError('ERR_IDENTITY', `the key is that of ${own}, not of ${nodeId}; give its seed or keyFile`)
 }

@@ -1,78 +1,131 @@
-import { createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
-import { closeSync, constants, existsSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync } from 'node:fs'
-import { readSync, unlinkSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { generateKeyPairSync, KeyObject } from 'node:crypto'
+import { closeSync, fstatSync, realpathSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { KernelError } from '../../kernel/index.js'
+import type { NodeId } from '../../model/index.js'
+import { createIdFile, idFileOf, readIdFile } from './id-file.js'
+import { nodeIdOf } from './keys.js'
+import { parsePrivateKey, type PemProblem } from './pem.js'
+import { codeOf, createWhole, makeDirectory, openForReading, POSIX, readBounded } from './whole-file.js'
 
 /** A PEM file with an Ed25519 key has 119 bytes; whatever is much longer is something else. */
 const MAX_KEY_FILE_BYTES = 4096
 
 const GROUP_AND_OTHERS = 0o077
-const POSIX = process.platform !== 'win32'
+const WRITABLE_BY_OTHERS = 0o002
+/** In a directory with this bit, only owners replace their files. */
+const STICKY = 0o1000
 
 /**
- * The private key in a file; a new one is made if there is no such file. Throws `ERR_IDENTITY`.
+ * The private key in a file; a new one is made if there is no such file, and nothing says that there was one.
  *
- * File access is synchronous: it is one small file at start, and virtual time cannot run past it.
+ * Beside it, a file of the same name and `.id` keeps whose key it is. Throws `ERR_IDENTITY`, also if the key is not that
+ * node's, or not `expected`'s.
+ *
+ * File access is synchronous: it is a few small files at start, and virtual time cannot run past it.
  */
-export function loadOrCreateKey(path: string): KeyObject {
-  try {
-    return readKey(path)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw asIdentityError(error, 'read', path)
+export function loadOrCreateKey(path: string, expected?: NodeId): KeyObject {
+  const key = attempt('read', path, () => readKey(path)) ?? makeKey(path, expected)
+  const id = nodeIdOf(key)
+  if (expected !== undefined && id !== expected) {
+    throw refusal(path, `holds the key of ${id}, not of ${expected}; name the right file, or change nodeId`)
   }
-  try {
-    createKeyFile(path)
-  } catch (error) {
-    throw asIdentityError(error, 'create', path)
+  const idFile = idFileOf(path)
+  const known = knownId(path)
+  if (known === undefined) {
+    attempt('create', idFile, () => {
+      createIdFile(idFile, id)
+    })
+  } else if (known !== id) {
+    const advice = `restore it from a backup, or remove ${idFile} if this node is to be another one from now on`
+    throw refusal(path, `holds the key of ${id}, but was that of ${known}; ${advice}`)
   }
-  try {
-    // Not what was just written: another process may have been first.
-    return readKey(path)
-  } catch (error) {
-    throw asIdentityError(error, 'read', path)
-  }
+  return key
 }
 
-function readKey(path: string): KeyObject {
-  // Non-blocking, since opening a pipe would wait for a writer.
-  const file = openSync(path, constants.O_RDONLY | (POSIX ? constants.O_NONBLOCK : 0))
-  let pem: string
+function makeKey(path: string, expected: NodeId | undefined): KeyObject {
+  const known = knownId(path)
+  if (known === undefined && expected === undefined) {
+    attempt('create', path, () => {
+      createKeyFile(path)
+    })
+  }
+  // Not what was just written: another process may have been first.
+  const key = attempt('read', path, () => readKey(path))
+  if (key !== undefined) return key
+  if (known !== undefined) {
+    const advice = `restore it from a backup, or remove ${idFileOf(path)} to get a new node id`
+    throw refusal(path, `is missing, and was that of ${known}; ${advice}`)
+  }
+  if (expected !== undefined) {
+    throw refusal(path, `is missing, and a new key would not be that of ${expected}; restore it from a backup`)
+  }
+  throw refusal(path, 'leads nowhere (ENOENT); remove the link, or name another file')
+}
+
+function knownId(path: string): NodeId | undefined {
+  const idFile = idFileOf(path)
+  const known = attempt('read', idFile, () => readIdFile(idFile))
+  if (known === 'damaged') throw refusal(idFile, 'holds no node id; remove it')
+  return known
+}
+
+/** The key in a file, or `undefined` if there is no file. */
+function readKey(path: string): KeyObject | undefined {
+  let file: number
   try {
-    const stats = fstatSync(file)
-    if (!stats.isFile()) throw refusal(path, 'is not a file; name a file for the key, or one that does not exist yet')
-    if (POSIX && (stats.mode & GROUP_AND_OTHERS) !== 0) {
-      const mode = (stats.mode & 0o777).toString(8).padStart(4, '0')
-      throw refusal(path, `can be used by others than its owner (mode ${mode}); run: chmod 600 ${path}`)
-    }
-    pem = readBounded(file, path)
+    file = openForReading(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+  let pem: string | undefined
+  try {
+    checkOwner(path, file)
+    pem = readBounded(file, MAX_KEY_FILE_BYTES)
   } finally {
     closeSync(file)
   }
-  if (pem.trim() === '') throw refusal(path, 'is empty; restore it from a backup, or remove it to get a new node id')
+  checkDirectory(path, dirname(realpathSync(path)))
+  if (pem === undefined) {
+    throw refusal(path, `is larger than ${MAX_KEY_FILE_BYTES} bytes and so no key; name another file`)
+  }
+  if (pem.trim() === '') throw refusal(path, `is empty; ${startAnew(path)}`)
   return parseKey(pem, path)
 }
 
-/** Reads one byte more than is allowed at most: the size that `fstat` tells may be out of date, or 0 in /proc. */
-function readBounded(file: number, path: string): string {
-  const buffer = Buffer.alloc(MAX_KEY_FILE_BYTES + 1)
-  let length = 0
-  for (let read = -1; read !== 0 && length < buffer.length; length += read) {
-    read = readSync(file, buffer, length, buffer.length - length, null)
+function checkOwner(path: string, file: number): void {
+  const stats = fstatSync(file)
+  if (!stats.isFile()) throw refusal(path, 'is not a file; name a file for the key, or one that does not exist yet')
+  if (!POSIX) return
+  const { mode, uid } = stats
+  if ((mode & GROUP_AND_OTHERS) !== 0) {
+    const octal = (mode & 0o777).toString(8).padStart(4, '0')
+    throw refusal(path, `can be used by others than its owner (mode ${octal}); run: chmod 600 ${path}`)
   }
-  if (length > MAX_KEY_FILE_BYTES) {
-    throw refusal(path, `is larger than ${MAX_KEY_FILE_BYTES} bytes and so no key; name another file`)
+  const user = process.geteuid?.()
+  // Root can read everything anyway.
+  if (uid !== user && uid !== 0) {
+    throw refusal(path, `belongs to another user (${uid}), who can use it; run: chown ${String(user)} ${path}`)
   }
-  return buffer.toString('latin1', 0, length)
+}
+
+/** Whoever may write to the directory can put another file in the place of the key. */
+function checkDirectory(path: string, directory: string): void {
+  const { mode } = statSync(directory)
+  if (!POSIX || (mode & WRITABLE_BY_OTHERS) === 0 || (mode & STICKY) !== 0) return
+  throw refusal(path, `can be replaced by anyone, as ${directory} is writable by all; run: chmod o-w ${directory}`)
 }
 
 function parseKey(pem: string, path: string): KeyObject {
-  let key: KeyObject
-  try {
-    key = createPrivateKey({ key: pem, format: 'pem' })
-  } catch (cause) {
-    const advice = 'restore it from a backup, or remove it to get a new node id'
-    throw refusal(path, `holds no private key in PEM, or a damaged or encrypted one; ${advice}`, cause)
+  const key = parsePrivateKey(pem)
+  if (!(key instanceof KeyObject)) {
+    const problems: Record<PemProblem, string> = {
+      damaged: `holds no private key in PEM, or a damaged or encrypted one; ${startAnew(path)}`,
+      several: 'holds more than one key or certificate; keep the key alone in it',
+      mismatch: `is damaged: its private and its public half do not belong together; ${startAnew(path)}`
+    }
+    throw refusal(path, problems[key.problem], key.cause)
   }
   if (key.asymmetricKeyType !== 'ed25519') {
     throw refusal(path, `holds a key of type ${String(key.asymmetricKeyType)}, not Ed25519; name another file`)
@@ -80,70 +133,37 @@ function parseKey(pem: string, path: string): KeyObject {
   return key
 }
 
-/**
- * Makes a key file that appears whole or not at all and never replaces another: written under a name of its own, then
- * linked to its place, which fails if something is there. In that case the other file wins.
- */
 function createKeyFile(path: string): void {
-  const directory = dirname(path)
-  makeDirectory(directory)
-  const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' })
-  const temporary = join(directory, `.${basename(path)}.${randomBytes(8).toString('hex')}`)
-  const file = openSync(temporary, 'wx', 0o600)
-  try {
-    try {
-      writeFileSync(file, pem)
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
-    linkSync(temporary, path)
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error
-  } finally {
-    unlinkSync(temporary)
-  }
-  if (POSIX) syncDirectory(directory)
+  makeDirectory(dirname(path))
+  checkDirectory(path, dirname(path))
+  const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }) as string
+  createWhole(path, pem, 0o600)
 }
 
-/** With its parents. Node's own way goes on for ever in a file system that takes no folders, such as /proc. */
-function makeDirectory(directory: string): void {
-  if (existsSync(directory)) return
-  makeDirectory(dirname(directory))
-  try {
-    mkdirSync(directory, { mode: 0o700 })
-  } catch (error) {
-    // Another process may have been first.
-    if (codeOf(error) !== 'EEXIST') throw error
-  }
-}
-
-/** So that the file's name, too, survives a crash. */
-function syncDirectory(directory: string): void {
-  const handle = openSync(directory, constants.O_RDONLY)
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException | undefined)?.code
+function startAnew(path: string): string {
+  return `restore it from a backup, or remove it and ${idFileOf(path)} to get a new node id`
 }
 
 function refusal(path: string, problem: string, cause?: unknown): KernelError {
   return new KernelError('ERR_IDENTITY', `the key file ${path} ${problem}`, { cause })
 }
 
-function asIdentityError(error: unknown, verb: 'read' | 'create', path: string): KernelError {
-  if (error instanceof KernelError) return error
-  const code = codeOf(error) ?? 'unknown error'
-  const advice =
-    code === 'EACCES' || code === 'EPERM'
-      ? 'run as the user that owns it, or name another file'
-      : code === 'EISDIR'
-        ? 'it is a directory; name a file in it'
-        : 'name another file'
-  return new KernelError('ERR_IDENTITY', `cannot ${verb} the key file ${path} (${code}); ${advice}`, { cause: error })
+const ADVICE: Record<string, string> = {
+  EACCES: 'run as the user that owns it, or name another file',
+  EPERM: 'run as the user that owns it, or name a file on a file system that has hard links',
+  EISDIR: 'it is a directory; name a file in it',
+  ENOSPC: 'make room on its disk',
+  EDQUOT: 'make room on its disk',
+  EROFS: 'its file system is read-only: name another file'
+}
+
+function attempt<T>(verb: 'read' | 'create', path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof KernelError) throw error
+    const code = codeOf(error) ?? 'unknown error'
+    const advice = ADVICE[code] ?? 'name another file'
+    throw new KernelError('ERR_IDENTITY', `cannot ${verb} the key file ${path} (${code}); ${advice}`, { cause: error })
+  }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { CloseCode, type Clock, type CloseInfo, type ClockTimer } from '../../kernel/index.js'
 import type { Address } from '../../model/index.js'
-import { cidKey, CID_BYTES } from './packet.js'
+import { cidKey, CID_BYTES, firstPacketEnd } from './packet.js'
 import type { NativeConnection, NativeError } from './quiche.js'
 
 /** Connection ids that the peer is given: one in use and spare ones, for it to move to further paths. */
@@ -126,7 +126,11 @@ export class Driver {
     this.#heard = true
     this.schedule()
     try {
-      this.native.recv(data, this.#receiveInfo)
+      // quiche throws a whole datagram away if it has no keys any more for the first packet in it, such as one of the
+      // handshake that was sent again together with data.
+      const end = this.#established ? firstPacketEnd(data) : data.length
+      this.native.recv(end === data.length ? data : data.subarray(0, end), this.#receiveInfo)
+      if (end < data.length) this.native.recv(data.subarray(end), this.#receiveInfo)
       if (from.port !== this.#remote.port || from.host !== this.#remote.host) this.#followPaths()
       return true
     } catch {

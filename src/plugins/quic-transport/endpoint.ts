@@ -63,10 +63,12 @@ export class Endpoint implements Transport, DriverHost {
   readonly #count: Record<Phase, number> = { dialling: 0, accepting: 0, live: 0, over: 0 }
   readonly #untaken = new Set<Connection>()
   readonly #stopReceiving: () => void
+  #certificate: Certificate
   #onConnection: ((connection: Connection) => void) | undefined
   #stopping = false
 
   constructor(parts: EndpointParts) {
+    this.#certificate = parts.certificate
     this.name = parts.name
     this.clock = parts.clock
     this.keepAliveMs = parts.options.keepAliveMs
@@ -128,6 +130,12 @@ export class Endpoint implements Transport, DriverHost {
       this.#untaken.delete(connection)
       this.#offer(connection)
     }
+  }
+
+  /** Uses another certificate of the same node for handshakes that begin from now on; connections stay as they are. */
+  useCertificate(certificate: Certificate): void {
+    this.#certificate = certificate
+    this.#configs.clear()
   }
 
   stats(): TransportStats {
@@ -284,7 +292,7 @@ export class Endpoint implements Transport, DriverHost {
     const known = this.#configs.get(datagramBytes)
     if (known !== undefined) return known
     if (this.#configs.size >= MAX_CONFIGS) this.#configs.clear()
-    const config = makeConfig(this.#parts.quiche, this.#parts.certificate, this.#parts.options, datagramBytes)
+    const config = makeConfig(this.#parts.quiche, this.#certificate, this.#parts.options, datagramBytes)
     this.#configs.set(datagramBytes, config)
     return config
   }

@@ -6,7 +6,8 @@ export type { QuicTransportOptions } from './options.js'
 
 /**
  * QUIC (RFC 9000) over any datagrams, authenticated by node id on both sides. Needs a native library: fails to start
- * with `ERR_NATIVE` where there is none, and with `ERR_IDENTITY` if the node's certificate cannot be used.
+ * with `ERR_NATIVE` where there is none, and with `ERR_IDENTITY` if the node's certificate cannot be used. When the
+ * certificate is renewed, new handshakes use the new one.
  */
 export const quicTransport = definePlugin({
   name: 'quic-transport',
@@ -18,8 +19,9 @@ export const quicTransport = definePlugin({
     const release = clock.hold()
     try {
       // A node with another transport neither loads this one nor its native library.
-      const [{ Endpoint }, { checkCertificate }, quiche, certificate] = await Promise.all([
+      const [{ Endpoint }, { followCertificate }, { checkCertificate }, quiche, certificate] = await Promise.all([
         import('./endpoint.js'),
+        import('./renewal.js'),
         import('./tls.js'),
         loadQuiche(),
         identity.certificate()
@@ -27,6 +29,9 @@ export const quicTransport = definePlugin({
       checkCertificate(certificate, identity.nodeId)
       const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log })
       context.defer(() => transport.stop())
+      followCertificate(identity, certificate, context, (renewed) => {
+        transport.useCertificate(renewed)
+      })
       return { transport }
     } finally {
       release()

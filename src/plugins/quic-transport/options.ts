@@ -23,6 +23,7 @@ export const quicTransportOptions = z.strictObject({
   maxStreamWindowBytes: count('To how many bytes that grows while the reader keeps up.', 8 * 1024 * 1024),
   connectionWindowBytes: count('Bytes that all streams of a new connection may receive unread.', 4 * 1024 * 1024),
   maxConnectionWindowBytes: count('To how many bytes that grows while the readers keep up.', 16 * 1024 * 1024),
+  certificateCheckMs: count('How often this node’s identity is asked whether its certificate is a new one.', 3_600_000),
   congestionControl: z.enum(['cubic', 'bbr', 'reno']).default('cubic').describe('The congestion controller.')
 })
 

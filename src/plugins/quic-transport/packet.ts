@@ -9,6 +9,7 @@ export const MIN_INITIAL_BYTES = 1_200
 
 const LONG_HEADER = 0x80
 const PACKET_TYPE = 0x30
+const HANDSHAKE = 0x20
 const MAX_CID_BYTES = 20
 /** A client's first choice of a destination id has at least this many bytes (RFC 9000 §7.2). */
 const MIN_FIRST_DCID_BYTES = 8
@@ -52,6 +53,24 @@ export function readLongHeader(data: Uint8Array): LongHeader | undefined {
     dcid: data.subarray(6, dcidEnd),
     scid: data.subarray(dcidEnd + 1, scidEnd)
   }
+}
+
+/**
+ * Where the first packet of a datagram ends, if it is a Handshake packet (RFC 9000 §17.2.4); others may share its
+ * datagram. What is malformed counts as one packet.
+ */
+export function firstPacketEnd(data: Uint8Array): number {
+  const header = isLongHeader(data) ? readLongHeader(data) : undefined
+  if (header === undefined || header.version !== QUIC_VERSION || (header.first & PACKET_TYPE) !== HANDSHAKE) {
+    return data.length
+  }
+  const at = 7 + header.dcid.length + header.scid.length
+  // A variable-length integer (RFC 9000 §16): the two high bits say how many bytes it has.
+  const bytes = 1 << ((data[at] ?? 0) >> 6)
+  if (at + bytes > data.length) return data.length
+  let length = (data[at] as number) & 0x3f
+  for (let i = 1; i < bytes; i++) length = length * 256 + (data[at + i] as number)
+  return Math.min(at + bytes + length, data.length)
 }
 
 /** What to do with a long-header packet that belongs to no connection. */

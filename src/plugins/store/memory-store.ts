@@ -1,8 +1,7 @@
-import { InvalidInputError, PeerloomError, type Store, type StoreChange, type StoreRange } from '../../kernel/index.js'
-import { decodeText, encodeBound, encodeKey, encodeName } from './keys.js'
-
-/** What an entry is taken to cost beside its bytes, so that many small ones are bounded as well. */
-const ENTRY_OVERHEAD_BYTES = 100
+import type { NamespaceLimits, Store, StoreChange, StoreRange } from '../../kernel/index.js'
+import { encodeChanges, encodeRange, type Changes } from './input.js'
+import { decodeText, encodeKey } from './keys.js'
+import { costOf, Place, Usage, type Quotas } from './usage.js'
 
 /** The entries of one namespace. */
 interface Space {
@@ -11,12 +10,10 @@ interface Space {
   order: readonly string[] | undefined
 }
 
-/** The entries of all namespaces, within one limit. Paths and keys are encoded. */
+/** The entries of all namespaces. Paths and keys are encoded. */
 class Memory {
   readonly #spaces = new Map<string, Space>()
-  #bytes = 0
-
-  constructor(private readonly maxBytes: number) {}
+  readonly #usage = new Usage()
 
   get(path: string, key: string): Uint8Array | undefined {
     return this.#spaces.get(path)?.entries.get(key)
@@ -28,20 +25,15 @@ class Memory {
     return space === undefined ? [] : (space.order ??= [...space.entries.keys()].sort())
   }
 
-  /** Applies all changes (`undefined` deletes) or, if that takes too much room, none. */
-  apply(path: string, changes: ReadonlyMap<string, Uint8Array | undefined>): void {
+  /** Applies all changes or, if that takes too much room, none. */
+  apply(place: Place, changes: Changes): void {
+    const { path } = place
     const entries = this.#spaces.get(path)?.entries
     const cost = (key: string, value: Uint8Array | undefined): number =>
-      value === undefined ? 0 : path.length + key.length + value.length + ENTRY_OVERHEAD_BYTES
+      value === undefined ? 0 : costOf(path, key, value.length)
     let growth = 0
     for (const [key, value] of changes) growth += cost(key, value) - cost(key, entries?.get(key))
-    if (growth > 0 && this.#bytes + growth > this.maxBytes) {
-      throw new PeerloomError(
-        'ERR_STORE',
-        `the store is full (${this.maxBytes} bytes); delete something or raise maxBytes`
-      )
-    }
-    this.#bytes += growth
+    this.#usage.take(place, growth)
     for (const [key, value] of changes) this.#set(path, key, value)
   }
 
@@ -62,11 +54,11 @@ class Memory {
 class MemoryStore implements Store {
   constructor(
     private readonly memory: Memory,
-    private readonly path: string
+    private readonly place: Place
   ) {}
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    return this.memory.get(this.path, encodeKey(key))?.slice()
+    return this.memory.get(this.place.path, encodeKey(key))?.slice()
   }
 
   async put(key: string, value: Uint8Array): Promise<void> {
@@ -78,23 +70,17 @@ class MemoryStore implements Store {
   }
 
   async batch(changes: readonly StoreChange[]): Promise<void> {
-    const encoded = new Map<string, Uint8Array | undefined>()
-    for (const change of changes) {
-      encoded.set(encodeKey(change.key), change.type === 'put' ? copyOf(change.value) : undefined)
-    }
-    this.memory.apply(this.path, encoded)
+    this.memory.apply(this.place, encodeChanges(changes))
   }
 
-  async *entries({ from, to, limit = Infinity }: StoreRange = {}): AsyncGenerator<readonly [string, Uint8Array]> {
-    if (!(limit === Infinity || (Number.isInteger(limit) && limit >= 0))) {
-      throw new InvalidInputError(`not a limit of entries: ${String(limit)} (expected an integer from 0)`)
-    }
-    const keys = this.memory.keys(this.path)
-    const end = to === undefined ? keys.length : lowerBound(keys, encodeBound(to))
+  async *entries(range: StoreRange = {}): AsyncGenerator<readonly [string, Uint8Array]> {
+    const { from, to, limit } = encodeRange(range)
+    const keys = this.memory.keys(this.place.path)
+    const end = to === undefined ? keys.length : lowerBound(keys, to)
     let left = limit
-    for (let i = from === undefined ? 0 : lowerBound(keys, encodeBound(from)); i < end && left > 0; i++) {
+    for (let i = from === undefined ? 0 : lowerBound(keys, from); i < end && left > 0; i++) {
       const key = keys[i] as string
-      const value = this.memory.get(this.path, key)
+      const value = this.memory.get(this.place.path, key)
       // Deleted since the walk began.
       if (value === undefined) continue
       left--
@@ -102,23 +88,16 @@ class MemoryStore implements Store {
     }
   }
 
-  namespace(name: string): Store {
-    // Names have no "/", so no two paths are spelled alike.
-    return new MemoryStore(this.memory, `${this.path}${encodeName(name)}/`)
+  namespace(name: string, limits?: NamespaceLimits): Store {
+    return new MemoryStore(this.memory, this.place.child(name, limits))
   }
 }
 
 /* eslint-enable @typescript-eslint/require-await */
 
-/** A store in memory for at most `maxBytes`, all namespaces together. */
-export function createMemoryStore(maxBytes: number): Store {
-  return new MemoryStore(new Memory(maxBytes), '')
-}
-
-function copyOf(value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw new InvalidInputError('a value is a Uint8Array')
-  // Not `value.slice()`, which for a Buffer is no copy.
-  return new Uint8Array(value)
+/** A store in memory, within limits. */
+export function createMemoryStore(quotas: Quotas): Store {
+  return new MemoryStore(new Memory(), Place.root(quotas))
 }
 
 /** The first place in ordered keys at which a key is `bound` or after it. */

@@ -53,12 +53,24 @@ describe('identity', () => {
     expect((error as Error).cause).to.have.property('code', 'ERR_IDENTITY')
   })
 
+  it('refuses to be another node than the one that is named', async () => {
+    const seed = new Uint8Array(32)
+    const { nodeId } = await start({ seed })
+    expect((await start({ seed, nodeId })).nodeId).to.equal(nodeId)
+    for (const options of [{ nodeId }, { seed: new Uint8Array(32).fill(1), nodeId }]) {
+      expect(((await failureOf(options)) as Error).cause).to.have.property('code', 'ERR_IDENTITY')
+    }
+  })
+
   it('refuses a configuration that makes no sense', async () => {
     for (const options of [
       { keyFile: '' },
       { seed: new Uint8Array(31) },
       { seed: new Uint8Array(32), keyFile: 'key.pem' },
-      { keyfile: 'key.pem' }
+      { keyfile: 'key.pem' },
+      { nodeId: 'nobody' },
+      { certificateValidityMs: 1_000, renewBeforeMs: 1_000 },
+      { renewBeforeMs: -1 }
     ]) {
       expect(await failureOf(options)).to.have.property('code', 'ERR_CONFIG')
     }
@@ -146,6 +158,17 @@ describe('certificate', () => {
     const second = await ours.certificate()
     expect(second.expires).to.be.greaterThan(first.expires)
     expect(await ours.certificate()).to.equal(second)
+  })
+
+  it('is valid, and made anew, for as long as one likes', async () => {
+    const clock = new VirtualClock()
+    const ours = await start({ certificateValidityMs: 60_000, renewBeforeMs: 10_000 }, clock)
+    const first = await ours.certificate()
+    expect(first.expires).to.be.within(clock.now() + 59_000, clock.now() + 60_000)
+    await clock.advance(45_000)
+    expect(await ours.certificate()).to.equal(first)
+    await clock.advance(10_000)
+    expect((await ours.certificate()).expires).to.be.greaterThan(first.expires)
   })
 
   it('holds virtual time while it is made', async () => {

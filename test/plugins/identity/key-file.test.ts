@@ -1,12 +1,25 @@
 import { expect } from 'chai'
 import { execFileSync } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import {
+  chmod,
+  chown,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { loadOrCreateKey } from '#src/plugins/identity/key-file.js'
-import { nodeIdOf } from '#src/plugins/identity/keys.js'
+import { keyFromSeed, nodeIdOf } from '#src/plugins/identity/keys.js'
+import { NodeId } from '#src/model/index.js'
 
 const OPEN = 0o644
 
@@ -34,6 +47,8 @@ describe('key file', () => {
     throw new Error('was not refused')
   }
 
+  const pemOf = (key: KeyObject): string => key.export({ format: 'pem', type: 'pkcs8' }) as string
+
   const keep = async (content: string | Uint8Array): Promise<void> => {
     await writeFile(path, content, { mode: 0o600 })
   }
@@ -44,7 +59,7 @@ describe('key file', () => {
     expect((await stat(path)).mode & 0o777).to.equal(0o600)
     expect((await stat(join(directory, 'a'))).mode & 0o777).to.equal(0o700)
     expect((await stat(join(directory, 'a', 'b'))).mode & 0o777).to.equal(0o700)
-    expect(await readdir(join(directory, 'a', 'b'))).to.deep.equal(['key.pem'])
+    expect(await readdir(join(directory, 'a', 'b'))).to.deep.equal(['key.pem', 'key.pem.id'])
     expect(await readFile(path, 'utf8')).to.match(/^-----BEGIN PRIVATE KEY-----\n/)
   })
 
@@ -84,7 +99,7 @@ describe('key file', () => {
       })
     )
     for (const ids of results) expect(ids).to.deep.equal(results[0])
-    expect(await readdir(directory)).to.have.length(ROUNDS)
+    expect(await readdir(directory)).to.have.length(2 * ROUNDS)
   }).timeout(20_000)
 
   if (process.platform !== 'win32') {
@@ -96,6 +111,51 @@ describe('key file', () => {
       }
       await chmod(path, 0o400)
       loadOrCreateKey(path)
+    })
+
+    it('is refused if anyone can put another one in its place, with the command that helps', async () => {
+      loadOrCreateKey(path)
+      await chmod(directory, 0o777)
+      expect(refusal()).to.include(`chmod o-w ${directory}`)
+      expect(refusal(join(directory, 'other'))).to.include(`chmod o-w ${directory}`)
+      expect(await readdir(directory)).to.have.length(2)
+      // Also if a link in a safe place leads there.
+      const safe = await mkdtemp(join(tmpdir(), 'peerloom-key-'))
+      try {
+        await symlink(path, join(safe, 'key.pem'))
+        expect(refusal(join(safe, 'key.pem'))).to.include(`chmod o-w ${directory}`)
+      } finally {
+        await rm(safe, { recursive: true })
+      }
+      // As /tmp is: only owners replace their files.
+      await chmod(directory, 0o1777)
+      loadOrCreateKey(path)
+    })
+
+    it('is refused if it belongs to another user', async function () {
+      // Only root can give files away.
+      if (process.geteuid?.() !== 0) this.skip()
+      loadOrCreateKey(path)
+      await chown(path, 65534, 65534)
+      expect(refusal()).to.include(`chown 0 ${path}`)
+    })
+
+    it('is used without a file beside it where none can be made', async () => {
+      loadOrCreateKey(path)
+      await rm(`${path}.id`)
+      await chmod(directory, 0o555)
+      const root = process.geteuid?.() === 0
+      if (root) {
+        await chown(path, 65534, 65534)
+        process.seteuid?.(65534)
+      }
+      try {
+        loadOrCreateKey(path)
+      } finally {
+        if (root) process.seteuid?.(0)
+        await chmod(directory, 0o700)
+      }
+      expect(await readdir(directory)).to.deep.equal(['key.pem'])
     })
 
     it('is refused if it is a pipe, without waiting for a writer', () => {
@@ -173,6 +233,73 @@ describe('key file', () => {
   it('is refused if it is too large, without reading it all', async () => {
     await keep(new Uint8Array(10_000_000).fill(65))
     expect(refusal()).to.include('larger than 4096 bytes')
+  })
+
+  it('is not made anew if it is missing and was there before', async () => {
+    const id = nodeIdOf(loadOrCreateKey(path))
+    await copyFile(path, `${path}.backup`)
+    await rm(path)
+    expect(refusal())
+      .to.match(/is missing/)
+      .and.include(id)
+      .and.include(`remove ${path}.id`)
+    expect(await readdir(directory)).to.deep.equal(['key.pem.backup', 'key.pem.id'])
+    await copyFile(`${path}.backup`, path)
+    expect(nodeIdOf(loadOrCreateKey(path))).to.equal(id)
+    await rm(path)
+    await rm(`${path}.id`)
+    expect(nodeIdOf(loadOrCreateKey(path))).to.not.equal(id)
+  })
+
+  it('is refused if it is another node’s than before, until that is said to be right', async () => {
+    const before = nodeIdOf(loadOrCreateKey(path))
+    const other = keyFromSeed(new Uint8Array(32))
+    await keep(pemOf(other))
+    expect(refusal()).to.include(before).and.include(nodeIdOf(other)).and.include(`remove ${path}.id`)
+    await rm(`${path}.id`)
+    expect(nodeIdOf(loadOrCreateKey(path))).to.equal(nodeIdOf(other))
+    expect((await readFile(`${path}.id`, 'utf8')).trim()).to.equal(nodeIdOf(other))
+    for (const content of ['', 'nobody', 'v'.repeat(1_000)]) {
+      await writeFile(`${path}.id`, content)
+      expect(refusal(`${path}.id`.slice(0, -3))).to.include('holds no node id; remove it')
+    }
+  })
+
+  it('is refused, and not made, if it is not that of the node that is expected', async () => {
+    const expected = nodeIdOf(keyFromSeed(new Uint8Array(32)))
+    expect(() => loadOrCreateKey(path, expected)).to.throw(`is missing, and a new key would not be that of ${expected}`)
+    expect(await readdir(directory)).to.deep.equal([])
+    const id = nodeIdOf(loadOrCreateKey(path))
+    expect(() => loadOrCreateKey(path, expected)).to.throw(`holds the key of ${id}, not of ${expected}`)
+    loadOrCreateKey(path, id)
+  })
+
+  it('may hold both halves of the key, if they belong together', async () => {
+    const seed = new Uint8Array(32).fill(7)
+    const id = nodeIdOf(keyFromSeed(seed))
+    const v2 = (publicHalf: Uint8Array): string => {
+      const der = [
+        Buffer.from('3051020101300506032b657004220420', 'hex'),
+        seed,
+        Buffer.from('812100', 'hex'),
+        publicHalf
+      ]
+      return `-----BEGIN PRIVATE KEY-----\n${Buffer.concat(der).toString('base64')}\n-----END PRIVATE KEY-----\n`
+    }
+    await keep(v2(NodeId.toBytes(id)))
+    expect(nodeIdOf(loadOrCreateKey(path))).to.equal(id)
+    await keep(v2(NodeId.toBytes(nodeIdOf(keyFromSeed(new Uint8Array(32))))))
+    expect(refusal()).to.include('do not belong together')
+    await keep(v2(new Uint8Array(32)))
+    expect(refusal()).to.include('do not belong together')
+  })
+
+  it('is refused if it holds more than one key, or a certificate too', async () => {
+    const pem = pemOf(keyFromSeed(new Uint8Array(32)))
+    await keep(pem + pemOf(keyFromSeed(new Uint8Array(32).fill(1))))
+    expect(refusal()).to.include('more than one')
+    await keep(`${pem}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`)
+    expect(refusal()).to.include('more than one')
   })
 
   it('is left as it was when it is refused', async () => {

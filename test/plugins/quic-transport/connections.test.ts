@@ -26,7 +26,7 @@ import { quicTransportOptions } from '#src/plugins/quic-transport/options.js'
 import { udp } from '#src/plugins/udp/index.js'
 import { checkCertificate, provenNodeId } from '#src/plugins/quic-transport/tls.js'
 import { loadQuiche } from '#src/plugins/quic-transport/quiche.js'
-import { isLongHeader } from '#src/plugins/quic-transport/packet.js'
+import { firstPacketEnd, isLongHeader } from '#src/plugins/quic-transport/packet.js'
 import { connectedPair, startNode, type TestNode, type Wrap } from './nodes.js'
 import { tapped } from './wraps.js'
 
@@ -322,6 +322,34 @@ describe('connections over QUIC', () => {
     const chunks: string[] = []
     for await (const chunk of chunksOf(arrived)) chunks.push(Buffer.from(chunk).toString())
     expect(chunks.join('')).to.equal('last words')
+  })
+
+  it('take data that comes in one datagram with an old packet of the handshake', async () => {
+    let old: Uint8Array | undefined
+    let coalesced = 0
+    const wrap: Wrap = (datagrams) =>
+      tapped({
+        send: (data, to) => {
+          // The client's Handshake packet follows its last Initial one, or comes by itself.
+          for (let at = 0; isLongHeader(data) && at < data.length && old === undefined; at++) {
+            const rest = data.subarray(at)
+            const [first = 0, ...version] = rest.subarray(0, 5)
+            if ((first & 0xf0) !== 0xe0 || version.join() !== '0,0,0,1') continue
+            old = Uint8Array.from(rest.subarray(0, firstPacketEnd(rest)))
+          }
+          if (isLongHeader(data) || old === undefined || data.length + old.length > 1_350) return true
+          coalesced++
+          datagrams.primary.send(Buffer.concat([old, data]), to)
+          return false
+        }
+      })(datagrams)
+    await using pair = await connectedPair({ wrap }, {})
+    const incoming = new Promise<Stream>((resolve) => (pair.in.onStream = resolve))
+    const stream = await pair.out.open()
+    stream.end(Buffer.from('words'))
+    const arrived = await incoming
+    expect(Buffer.from((await readChunk(arrived)) ?? []).toString()).to.equal('words')
+    expect(coalesced).to.be.greaterThan(0)
   })
 
   it('end by themselves when the peer falls silent', async () => {

@@ -4,6 +4,8 @@ import { Dispatch } from '#src/plugins/quic-transport/dispatch.js'
 import {
   CID_BYTES,
   cidKey,
+  firstPacketEnd,
+  isLongHeader,
   MIN_INITIAL_BYTES,
   QUIC_VERSION,
   readLongHeader,
@@ -38,6 +40,25 @@ describe('packet headers', () => {
         for (let length = 0; length < packet.length; length += 7) {
           expect(readLongHeader(packet.subarray(0, length))).to.equal(undefined)
         }
+      })
+    )
+  })
+
+  it('tell where a Handshake packet ends, and take any other bytes as one packet', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(3), fc.nat(60), fc.nat(40), (ids, width, length, more) => {
+        const header = longPacket(0x60, QUIC_VERSION, ids.subarray(0, 20), ids.subarray(20, 40), 0)
+        const field = Buffer.alloc(1 << width)
+        field[field.length - 1] = length
+        field[0] = (field[0] as number) | (width << 6)
+        const packet = Buffer.concat([header, field, Buffer.alloc(length)])
+        expect(firstPacketEnd(Buffer.concat([packet, Buffer.alloc(more)]))).to.equal(packet.length)
+      })
+    )
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), (data) => {
+        expect(firstPacketEnd(data)).to.be.within(0, data.length)
+        if (!isLongHeader(data)) expect(firstPacketEnd(data)).to.equal(data.length)
       })
     )
   })

@@ -1,0 +1,36 @@
+import { InvalidInputError, type StoreChange, type StoreRange } from '../../kernel/index.js'
+import { encodeBound, encodeKey } from './keys.js'
+
+/** Values by encoded keys; `undefined` deletes. */
+export type Changes = ReadonlyMap<string, Uint8Array | undefined>
+
+/** A batch with its keys encoded and its values copied, the last change of each key; throws `ERR_INVALID_INPUT`. */
+export function encodeChanges(changes: readonly StoreChange[]): Changes {
+  const encoded = new Map<string, Uint8Array | undefined>()
+  for (const change of changes) {
+    encoded.set(encodeKey(change.key), change.type === 'put' ? copyOf(change.value) : undefined)
+  }
+  return encoded
+}
+
+/** A range with its ends encoded; throws `ERR_INVALID_INPUT`. */
+export function encodeRange({ from, to, limit = Infinity }: StoreRange): {
+  from: string | undefined
+  to: string | undefined
+  limit: number
+} {
+  if (!(limit === Infinity || (Number.isInteger(limit) && limit >= 0))) {
+    throw new InvalidInputError(`not a limit of entries: ${String(limit)} (expected an integer from 0)`)
+  }
+  return {
+    from: from === undefined ? undefined : encodeBound(from),
+    to: to === undefined ? undefined : encodeBound(to),
+    limit
+  }
+}
+
+function copyOf(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new InvalidInputError('a value is a Uint8Array')
+  // Not `value.slice()`, which for a Buffer is no copy.
+  return new Uint8Array(value)
+}

@@ -1,0 +1,16 @@
+import { z } from 'zod'
+import { definePlugin, Store } from '../../kernel/index.js'
+import { createMemoryStore } from './memory-store.js'
+import { quotas } from './options.js'
+
+const schema = z.strictObject(quotas)
+
+export type MemoryStoreOptions = z.input<typeof schema>
+
+/** A store that forgets everything when the node stops. A full one refuses what would make it larger with `ERR_STORE`. */
+export const memoryStore = definePlugin({
+  name: 'memory-store',
+  provides: { store: Store },
+  config: schema,
+  start: (_, { config }) => ({ store: createMemoryStore(config) })
+})
