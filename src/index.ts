@@ -1,7 +1,7 @@
 // The public face of Peerloom.
 export * from './kernel/index.js'
 export * from './model/index.js'
-export { createNode, Node, type Cancellable, type NodeOptions, type Peer } from './node.js'
+export { createNode, Node, prepareNode, type Cancellable, type NodeOptions, type Peer } from './node.js'
 export { bootstrap, type BootstrapOptions } from './plugins/bootstrap/index.js'
 export * from './plugins/connection-pool/index.js'
 export * from './plugins/connector/index.js'

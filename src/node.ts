@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defer, EMPTY, mergeMap, type Observable } from 'rxjs'
 import type { DependencyContainer } from 'tsyringe'
 import {
@@ -34,10 +35,14 @@ import { kademlia } from './plugins/kademlia/index.js'
 import { quicTransport } from './plugins/quic-transport/index.js'
 import { rpc } from './plugins/rpc/index.js'
 import { selfContact } from './plugins/self-contact/index.js'
-import { memoryStore } from './plugins/store/index.js'
+import { levelStore, memoryStore } from './plugins/store/index.js'
 import { udp } from './plugins/udp/index.js'
 
 export type { Peer } from './peer.js'
+
+/** Names in the directory of a node. */
+const KEY_FILE = 'node.key'
+const STORE_DIRECTORY = 'store'
 
 export interface NodeOptions {
   /**
@@ -47,7 +52,12 @@ export interface NodeOptions {
   readonly plugins?: readonly (Plugin | PluginClass)[]
   /** Nodes by way of which this one joins the network. A seed that is down stops nothing; it is tried again. */
   readonly seeds?: readonly (string | Contact)[]
-  /** Where the node's key is kept; made if it does not exist. Without it the key lives as long as the `Node`. */
+  /**
+   * The directory in which the node keeps what is to outlive the process: its key (`node.key`, unless `keyFile` says
+   * otherwise) and its store (`store/`). Made if it does not exist. Without it, key and store live as long as the `Node`.
+   */
+  readonly directory?: string
+  /** Where the node's key is kept; made if it does not exist. */
   readonly keyFile?: string
   /** The host to listen on; all interfaces unless given. */
   readonly host?: string
@@ -81,13 +91,18 @@ export interface Cancellable {
 export class Node implements AsyncDisposable {
   /** The kernel underneath, for resolving other contracts. */
   readonly kernel: Kernel
+  #id: NodeId | undefined
 
   constructor(kernel: Kernel) {
     this.kernel = kernel
+    kernel.watch(Identity).subscribe((identity) => {
+      if (identity !== undefined) this.#id = identity.nodeId
+    })
   }
 
+  /** Known from the first start on; throws `ERR_STATE` before. */
   get id(): NodeId {
-    return this.kernel.resolve(Identity).nodeId
+    return this.#id ?? this.kernel.resolve(Identity).nodeId
   }
 
   /** This node's id and addresses; prints as the text that others take as a seed. */
@@ -177,11 +192,12 @@ function targetOf(target: string | Contact): NodeId | Contact {
 
 /** The plugins of an ordinary node, configured by its options. */
 function standardPlugins(options: NodeOptions): Plugin[] {
-  const { keyFile, host, port, announce, seeds = [] } = options
+  const { directory, host, port, announce, seeds = [] } = options
+  const keyFile = options.keyFile ?? (directory === undefined ? undefined : join(directory, KEY_FILE))
   return [
     // A key that is kept nowhere still outlives a restart of the node.
     identity.with(keyFile === undefined ? { seed: Uint8Array.from(systemRandom.bytes(32)) } : { keyFile }),
-    memoryStore,
+    directory === undefined ? memoryStore : levelStore.with({ directory: join(directory, STORE_DIRECTORY) }),
     udp.with({ ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) }),
     quicTransport,
     connectionPool,
@@ -202,7 +218,13 @@ function assemble(options: NodeOptions): Plugin[] {
     taken.has(token) || options.container?.isRegistered(token, true) === true
   const isReplaced = ({ name, provides }: Plugin): boolean => names.has(name) || Object.values(provides).some(isTaken)
   const standard = standardPlugins(options)
-  const settings = { identity: ['keyFile'], udp: ['host', 'port'], 'self-contact': ['announce'], bootstrap: ['seeds'] }
+  const settings = {
+    identity: ['keyFile'],
+    'level-store': ['directory'],
+    udp: ['host', 'port'],
+    'self-contact': ['announce'],
+    bootstrap: ['seeds']
+  }
   for (const plugin of standard.filter(isReplaced)) {
     for (const setting of (settings as Record<string, string[]>)[plugin.name] ?? []) {
       if (options[setting as keyof NodeOptions] === undefined) continue
@@ -217,17 +239,11 @@ function assemble(options: NodeOptions): Plugin[] {
 }
 
 /**
- * Makes and starts a node.
- *
- * Rejects with `ERR_CONFIG`, `ERR_GRAPH`, `ERR_START` (its `cause` is what the plugin that failed threw), or the
- * signal's reason; nothing is left running then.
- *
- * @example
- * await using node = await createNode({ plugins: [calculator], seeds: ['v3f…@203.0.113.7:4433'] })
- * const { value } = await node.peer('v9k…').rpc(calculatorApi).square({ value: 12 })
+ * A node that has everything but its start, for frameworks that construct first and start later: `node.start()`.
+ * Throws `ERR_CONFIG` and `ERR_PLUGIN`.
  */
-export async function createNode(options: NodeOptions = {}): Promise<Node> {
-  const { container, log, clock, random, signal } = options
+export function prepareNode(options: Omit<NodeOptions, 'signal'> = {}): Node {
+  const { container, log, clock, random } = options
   const kernel = createKernel({
     plugins: assemble(options),
     ...(container === undefined ? {} : { container }),
@@ -235,6 +251,21 @@ export async function createNode(options: NodeOptions = {}): Promise<Node> {
     ...(clock === undefined ? {} : { clock }),
     ...(random === undefined ? {} : { random })
   })
-  await kernel.start({ signal })
   return new Node(kernel)
+}
+
+/**
+ * Makes and starts a node.
+ *
+ * Rejects with `ERR_CONFIG`, `ERR_PLUGIN`, `ERR_GRAPH`, `ERR_START` (its `cause` is what the plugin that failed
+ * threw), or the signal's reason; nothing is left running then.
+ *
+ * @example
+ * await using node = await createNode({ plugins: [calculator], seeds: ['v3f…@203.0.113.7:4433'] })
+ * const { value } = await node.peer('v9k…').rpc(calculatorApi).square({ value: 12 })
+ */
+export async function createNode(options: NodeOptions = {}): Promise<Node> {
+  const node = prepareNode(options)
+  await node.start({ signal: options.signal })
+  return node
 }

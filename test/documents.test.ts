@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import ts from 'typescript'
@@ -16,10 +17,10 @@ const run = promisify(execFile)
 function snippets(): Map<string, string> {
   const found = new Map<string, string>()
   for (const document of DOCUMENTS) {
-    const blocks = readFileSync(document, 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)
-    for (const [i, [, code]] of [...blocks].entries()) {
+    const blocks = readFileSync(document, 'utf8').matchAll(/^```ts(?: ([\w.]+)\.ts)?\n(.*?)^```$/gms)
+    for (const [i, [, name, code]] of [...blocks].entries()) {
       // Beside the tests, so that the types of mocha and the package itself resolve.
-      found.set(resolve('test', `${document.replace(/\W/g, '-')}-${i + 1}.ts`), `${code}\nexport {}\n`)
+      found.set(resolve('test', `${name ?? `${document.replace(/\W/g, '-')}-${i + 1}`}.ts`), `${code}\nexport {}\n`)
     }
   }
   return found
@@ -80,6 +81,30 @@ describe('the documents', () => {
         expect(said, name).not.to.deep.equal([])
         expect(stdout.split('\n'), name).to.include.members(said)
       }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }).timeout(60_000)
+
+  it('have a tutorial whose plugin passes its own test', async () => {
+    const folder = mkdtempSync(resolve('build', 'tutorial-'))
+    try {
+      const files = [...snippets()].filter(([name]) => basename(name).startsWith('guestbook'))
+      expect(files.map(([name]) => basename(name))).to.deep.equal(['guestbook.ts', 'guestbook.test.ts'])
+      for (const [name, code] of files) {
+        const { outputText } = ts.transpileModule(code, {
+          compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }
+        })
+        writeFileSync(join(folder, basename(name).replace(/ts$/, 'js')), outputText)
+      }
+      const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
+      const spec = join(folder, 'guestbook.test.js')
+      // In a project that has installed the package it is `--require peerloom/testkit/mocha`.
+      const hooks = resolve('dist/testkit/mocha.js')
+      const args = ['--no-config', '--require', hooks, '--reporter', 'json', spec]
+      const { stdout } = await run(process.execPath, [mocha, ...args], { timeout: 30_000 })
+      const { stats } = JSON.parse(stdout) as { stats: { passes: number; failures: number } }
+      expect(stats).to.include({ passes: 2, failures: 0 })
     } finally {
       rmSync(folder, { recursive: true })
     }

@@ -40,7 +40,7 @@ const mayImport: Record<string, (room: string) => boolean> = {
   model: () => false,
   kernel: (room) => room === 'model',
   plugins: (room) => room === 'kernel' || room === 'model',
-  testkit: (room) => room === 'kernel' || room === 'model' || room.startsWith('plugins/'),
+  testkit: (room) => ['kernel', 'model', 'node.ts'].includes(room) || room.startsWith('plugins/'),
   cli: (room) => room === 'index.ts'
 }
 

@@ -38,7 +38,10 @@ const program = new Command('peerloom')
 program
   .command('start')
   .description('run a node until Ctrl-C')
-  .option('--data <dir>', 'keep the key of the node in this folder; without it, every start is a new node')
+  .option(
+    '--data <dir>',
+    'keep the key and the store of the node in this folder; without it, every start is a new node'
+  )
   .option('--host <host>', 'listen on this address only')
   .option('--port <port>', 'listen on this UDP port', toPort)
   .option('--seed <contact>', 'join through this node; may be given more than once', toSeeds, [])

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { createNode, systemClock, telemetry, type Contact } from '../index.js'
 import { aborted, untilInterrupted } from './signals.js'
 
@@ -9,8 +8,6 @@ export interface StartFlags {
   readonly seed: readonly Contact[]
   readonly json?: boolean
 }
-
-const KEY_FILE = 'node.key'
 
 /** What is worth a line on a terminal; `--json` has everything. */
 const SHOWN = ['connection.', 'routing.', 'node.warning', 'connect.failed']
@@ -24,7 +21,7 @@ export async function start(flags: StartFlags): Promise<void> {
       signal,
       seeds: flags.seed,
       plugins: [telemetry.with({ write: print, ...(flags.json === true ? { format: 'json' } : { only: SHOWN }) })],
-      ...(flags.data === undefined ? {} : { keyFile: join(flags.data, KEY_FILE) }),
+      ...(flags.data === undefined ? {} : { directory: flags.data }),
       ...(flags.host === undefined ? {} : { host: flags.host }),
       ...(flags.port === undefined ? {} : { port: flags.port })
     })

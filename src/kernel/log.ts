@@ -1,4 +1,7 @@
-/** What a logger handed in must offer; pino, winston and `console` fit. */
+/**
+ * What a logger handed in must offer; `console` and winston fit as they are. A logger that takes details before the
+ * message, such as pino, needs an adapter: one is in `examples/fastify`.
+ */
 export interface Logger {
   debug(message: string, ...details: unknown[]): void
   info(message: string, ...details: unknown[]): void

@@ -1,3 +1,6 @@
 export * from './conformance/index.js'
+export * from './network/index.js'
+export { override } from './override.js'
 export { seededRandom } from './seeded-random.js'
+export { STOP_TIMEOUT_MS, stopAfterTest, stopAll, type Stoppable } from './stop-after-test.js'
 export { VirtualClock } from './virtual-clock.js'

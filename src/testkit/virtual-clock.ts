@@ -1,15 +1,19 @@
 import type { Clock, ClockTimer } from '../kernel/index.js'
+import { TimerQueue, type QueuedTimer } from './timer-queue.js'
 
-interface Entry {
-  readonly due: number
-  readonly order: number
-  readonly callback: () => void
-  readonly background: boolean
-}
+/** Rounds of immediates that one instant may take: code that sets them for ever must not stop time for ever. */
+const MAX_ROUNDS = 100
+
+/** Immediates that virtual clocks of this process have set themselves. */
+let ownImmediates = 0
 
 /**
- * A clock that stands still until it is moved. Between two timers it lets promises and immediates settle, and it
- * waits for whatever real work `hold()` announced, so the order of events depends on nothing but the timers.
+ * A clock that stands still until it is moved. It goes from timer to timer; in between it lets promises and immediates
+ * settle, and it waits for whatever real work `hold()` announced, so the order of events depends on nothing but the
+ * timers. Like the machine's, its timers fire at whole milliseconds and never early; those of one instant fire in the
+ * order in which they were set, with promises settling in between.
+ *
+ * `advance` and `until` may be under way together, one within the other even: they share the turns of the clock.
  *
  * @example
  * const clock = new VirtualClock()
@@ -22,7 +26,8 @@ export class VirtualClock implements Clock {
   #order = 0
   #holds = 0
   #released: (() => void) | undefined
-  readonly #entries: Entry[] = []
+  #turn: Promise<boolean> | undefined
+  readonly #timers = new TimerQueue()
 
   /** @param epoch what `now()` says at the start, milliseconds since the Unix epoch */
   constructor(private readonly epoch = Date.UTC(2026, 0, 1)) {}
@@ -37,23 +42,11 @@ export class VirtualClock implements Clock {
 
   /** Timers that have not fired yet. */
   get pending(): number {
-    return this.#entries.length
+    return this.#timers.size
   }
 
   setTimeout(callback: () => void, ms: number, options?: { background?: boolean }): ClockTimer {
-    const entry: Entry = {
-      due: this.#time + Math.max(0, ms),
-      order: this.#order++,
-      callback,
-      background: options?.background ?? false
-    }
-    this.#insert(entry)
-    return {
-      clear: () => {
-        const at = this.#entries.indexOf(entry)
-        if (at >= 0) this.#entries.splice(at, 1)
-      }
-    }
+    return this.#add(callback, this.#time + Math.ceil(Math.max(0, ms)), options?.background ?? false)
   }
 
   hold(): () => void {
@@ -66,62 +59,104 @@ export class VirtualClock implements Clock {
     }
   }
 
-  /** Moves time on by `ms`, firing every timer that falls due on the way, in order. */
+  /** Moves time on by `ms`, firing every timer that falls due on the way, in order. Rejects with what a timer throws. */
   async advance(ms: number): Promise<void> {
     const end = this.#time + ms
-    await this.#settle()
-    for (let next = this.#entries[0]; next !== undefined && next.due <= end; next = this.#entries[0])
-      await this.#fire(next)
-    this.#time = end
+    const goal = { reached: false }
+    const reach = (): void => {
+      goal.reached = true
+    }
+    const timer = this.#add(reach, end, false)
+    try {
+      await this.#takeTurn(true)
+      while (!goal.reached || (this.#timers.first?.due ?? Infinity) <= end) await this.#takeTurn()
+    } finally {
+      timer.clear()
+    }
   }
 
   /**
    * Moves time on until a promise settles, and gives its value. Throws when nothing is left that could settle it:
-   * neither a timer, but for background ones, nor real work.
+   * neither a timer, but for background ones, nor real work. Also rejects with what a timer throws.
    */
   async until<T>(promise: PromiseLike<T>): Promise<T> {
-    const outcome = { settled: false }
-    const settle = (): void => {
-      outcome.settled = true
+    const goal = { reached: false }
+    const reach = (): void => {
+      goal.reached = true
     }
-    promise.then(settle, settle)
-    await this.#settle()
-    while (!outcome.settled) {
-      const next = this.#entries[0]
-      if (next === undefined || this.#entries.every(({ background }) => background)) {
-        throw new Error(`virtual time cannot go on: nothing is left to happen at ${String(this.#time)} ms`)
+    promise.then(reach, reach)
+    await this.#takeTurn(true)
+    for (let moved = true; moved && !goal.reached;) moved = await this.#takeTurn()
+    // It may have settled at the very last, when nothing was left to move for.
+    if (goal.reached) return promise
+    throw new Error(`virtual time cannot go on: nothing is left to happen at ${String(this.#time)} ms`)
+  }
+
+  #add(callback: () => void, due: number, background: boolean): ClockTimer {
+    const timer: QueuedTimer = { due, order: this.#order++, callback, background, at: -1 }
+    this.#timers.add(timer)
+    return {
+      clear: () => {
+        this.#timers.remove(timer)
       }
-      await this.#fire(next)
     }
-    return promise
   }
 
-  #insert(entry: Entry): void {
-    let low = 0
-    let high = this.#entries.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      const other = this.#entries[middle] as Entry
-      if (other.due < entry.due || (other.due === entry.due && other.order < entry.order)) low = middle + 1
-      else high = middle
-    }
-    this.#entries.splice(low, 0, entry)
+  /** Joins the turn under way, or takes one. Gives false if no timer was worth going on for. */
+  #takeTurn(settleOnly = false): Promise<boolean> {
+    return (this.#turn ??= (settleOnly ? this.#settle().then(() => true) : this.#fire()).finally(() => {
+      this.#turn = undefined
+    }))
   }
 
-  async #fire(entry: Entry): Promise<void> {
-    this.#entries.shift()
-    this.#time = Math.max(this.#time, entry.due)
-    entry.callback()
+  /** Fires the timers of the next instant, then lets all settle. */
+  async #fire(): Promise<boolean> {
+    // Whoever waited for the last turn goes on first: what he does now belongs to the present instant.
+    await microtasks()
+    if (this.#timers.foreground === 0) return false
+    const instant = Math.max(this.#time, this.#timers.first?.due ?? 0)
+    // What is set for this same instant meanwhile waits for the next turn, so that immediates get theirs in between.
+    const end = this.#order
+    for (let next = this.#timers.first; next !== undefined; next = this.#timers.first) {
+      if (next.due > instant || next.order >= end) break
+      this.#timers.remove(next)
+      this.#time = instant
+      next.callback()
+      await microtasks()
+    }
     await this.#settle()
+    return true
   }
 
-  /** One immediate runs after all microtasks, nextTicks and the immediates that were queued before it. */
   async #settle(): Promise<void> {
-    for (let i = 0; i < 3; i++) {
-      await new Promise<void>((resolve) => setImmediate(resolve))
-      if (this.#holds === 0) continue
-      await new Promise<void>((resolve) => (this.#released = resolve))
-      i = -1
+    for (let rounds = 0; rounds < MAX_ROUNDS; rounds++) {
+      await immediates()
+      if (this.#holds > 0) await new Promise<void>((resolve) => (this.#released = resolve))
+      else if (!othersSetImmediates()) return
     }
   }
+}
+
+/** Resolves when all promises have settled that can do so by themselves: ticks come after microtasks. */
+function microtasks(): Promise<void> {
+  return new Promise((resolve) => {
+    process.nextTick(resolve)
+  })
+}
+
+/** Resolves when the immediates that are set now have run, and what they settled has settled. */
+function immediates(): Promise<void> {
+  ownImmediates++
+  return new Promise((resolve) => {
+    setImmediate(() => {
+      ownImmediates--
+      resolve()
+    })
+  })
+}
+
+function othersSetImmediates(): boolean {
+  let count = 0
+  for (const resource of process.getActiveResourcesInfo()) if (resource === 'Immediate') count++
+  return count > ownImmediates
 }

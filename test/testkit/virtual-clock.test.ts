@@ -19,6 +19,57 @@ describe('virtual time', () => {
     expect(clock.pending).to.equal(0)
   })
 
+  it('lets promises settle between two timers of one instant, and immediates before the next instant', async () => {
+    const clock = new VirtualClock()
+    const seen: string[] = []
+    let rounds = 0
+    const again = (): unknown => (++rounds < 20 ? setImmediate(again) : seen.push('immediates'))
+    clock.setTimeout(() => {
+      setImmediate(again)
+      void Promise.resolve()
+        .then(() => undefined)
+        .then(() => {
+          seen.push('promises')
+          cancelled.clear()
+        })
+    }, 9.2)
+    const cancelled = clock.setTimeout(() => seen.push('cancelled'), 10)
+    clock.setTimeout(() => seen.push('second'), 10)
+    clock.setTimeout(() => seen.push('next'), 10.1)
+    await clock.advance(20)
+    expect(seen).to.deep.equal(['promises', 'second', 'immediates', 'next'])
+  })
+
+  it('is moved by several at once, one within the other', async () => {
+    const clock = new VirtualClock()
+    const seen: string[] = []
+    const inner = async (): Promise<void> => {
+      await clock.until(sleep(clock, 20))
+      seen.push(`inner@${clock.monotonic()}`)
+      await clock.advance(5)
+      seen.push(`advanced@${clock.monotonic()}`)
+    }
+    await Promise.all([
+      clock.until(inner()),
+      clock.advance(10).then(() => seen.push(`other@${clock.monotonic()}`)),
+      clock.until(sleep(clock, 40)).then(() => seen.push(`long@${clock.monotonic()}`))
+    ])
+    expect(seen).to.deep.equal(['other@10', 'inner@20', 'advanced@25', 'long@40'])
+  })
+
+  it('hands on what a timer throws, and goes on after it', async () => {
+    const clock = new VirtualClock()
+    let fired = 0
+    clock.setTimeout(() => {
+      throw new Error('thrown by a timer')
+    }, 10)
+    clock.setTimeout(() => fired++, 10)
+    const failure: unknown = await clock.advance(20).catch((error: unknown) => error)
+    expect(failure).to.have.property('message', 'thrown by a timer')
+    await clock.advance(20)
+    expect(fired).to.equal(1)
+  })
+
   it('waits for real work that is held', async () => {
     const clock = new VirtualClock()
     const release = clock.hold()

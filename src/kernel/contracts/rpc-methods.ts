@@ -28,7 +28,10 @@ export interface CallMeta {
 
 /** What a handler knows of its call. */
 export interface CallContext {
-  /** Aborted when the caller cancels, the deadline passes, the connection ends or the plugin that offers the method stops. */
+  /**
+   * Aborted when the caller cancels, the deadline passes, the connection ends or the plugin that offers the method stops;
+   * not by the end of a call that went well. Its reason is an error of our family.
+   */
   readonly signal: AbortSignal
   readonly timer: CallTimer
   readonly meta: CallMeta
@@ -139,8 +142,16 @@ export interface RawResponse<O> {
 }
 
 /**
- * The function that calls a method of each kind. Every one ends in an `RpcError` when the other side fails, is
- * cancelled by `signal`, and gives up at its deadline. An iterator that is left early (`break`) cancels its call.
+ * The function that calls a method of each kind. None throws; each ends (a promise rejects, an iterator at its next
+ * step, a body when it is read)
+ * - in an `RpcError` with what the other side said when that side fails,
+ * - in the signal's reason when `signal` is aborted: itself if it is of our family, else the cause of an `ERR_ABORTED`,
+ * - in `ERR_RPC_TIMEOUT` at its deadline, wherever the call then stands,
+ * - in `ERR_CONNECTION_CLOSED` when the connection ends, and in `ERR_ABORTED` when this node's registry stops,
+ * - in `ERR_INVALID_INPUT` for an input that JSON cannot say, and in whatever a source of input throws.
+ *
+ * An iterator that is left early (`break`) and a body that is cancelled end their call, and the other side is told.
+ * Sources are read no further than the other side reads.
  */
 export interface Calls<I, O> {
   unary: (input: I, options?: CallOptions) => Promise<O>

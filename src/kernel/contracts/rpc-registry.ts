@@ -57,17 +57,25 @@ export type RpcTarget = Connection | ((options: { signal?: AbortSignal | undefin
 /**
  * Methods offered by this node, and calls to those of others, both directions on one connection.
  *
- * Each plugin has its own view: what it registered is taken back when it stops.
+ * Each plugin has its own view (`[forPlugin]`): when it stops, what it registered is taken back, and calls that are
+ * under way to it end with `CANCELLED`; those to other plugins go on. To register after that throws `ERR_STATE`.
  */
 export interface RpcRegistry {
   /**
-   * Offers methods until the returned function is called; calls that are under way then finish. Throws `ERR_INVALID_INPUT` for a name that is taken or
-   * malformed (letters, digits, `_`, `.`, `-`; `rpc.` is reserved), and then offers none of them.
+   * Offers methods, at once and on all connections, until the returned function is called; calls that are under way
+   * then finish. The map is read once. Throws `ERR_INVALID_INPUT` and offers none of them if one of the names is taken
+   * or malformed (1 to 128 letters, digits, `_`, `.` and `-`, the namespace included; `rpc.` is reserved), or if a
+   * method has no handler, no kind, or a timeout that is no positive number.
    */
   register(methods: MethodMap, options?: RegisterOptions): () => void
-  /** The methods of another node as functions. `namespace` as in `register`. */
+  /**
+   * The methods of another node as functions. `namespace` as in `register`. Throws `ERR_INVALID_INPUT` for a name or an
+   * entry that cannot be. A target that is a function is asked for each call, and its rejection is the call's.
+   */
   client<const M extends Manifest>(target: RpcTarget, manifest: M, options?: RegisterOptions): Client<M>
-  /** What is offered now: each wire name, its kind, and the plugin that registered it. */
+  /**
+   * What is offered now: each wire name, its kind, and the plugin that registered it (`application` if it was none).
+   */
   readonly methods: readonly { readonly name: string; readonly kind: string; readonly plugin: string }[]
 }
 

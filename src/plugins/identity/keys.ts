@@ -19,9 +19,18 @@ export function nodeIdOf(privateKey: KeyObject): NodeId {
   return NodeId.fromBytes(spki.subarray(SPKI_HEADER.length))
 }
 
+/** Public keys that are kept, since taking a node id apart costs more than a signature; the oldest go first. */
+const MAX_KNOWN_KEYS = 1_024
+const known = new Map<NodeId, KeyObject>()
+
 /** A node id as a public key. */
 export function publicKeyOf(id: NodeId): KeyObject {
-  return createPublicKey({ key: Buffer.concat([SPKI_HEADER, NodeId.toBytes(id)]), format: 'der', type: 'spki' })
+  let key = known.get(id)
+  if (key !== undefined) return key
+  key = createPublicKey({ key: Buffer.concat([SPKI_HEADER, NodeId.toBytes(id)]), format: 'der', type: 'spki' })
+  if (known.size >= MAX_KNOWN_KEYS) for (const oldest of known.keys()) if (known.delete(oldest)) break
+  known.set(id, key)
+  return key
 }
 
 export function signWith(privateKey: KeyObject, data: Uint8Array): Uint8Array {

@@ -10,13 +10,28 @@ export class MemoryHost {
   readonly #sockets = new Map<number, MemorySocket>()
   #nextPort = EPHEMERAL_PORTS.first
 
-  /** False while the host is down: it neither sends nor receives, and its sockets know nothing of it. */
-  up = true
+  #up = true
+  #departures = 0
 
   constructor(
     readonly address: string,
     private readonly transmit: SendDatagram
   ) {}
+
+  /** False while the host is down: it neither sends nor receives, and its sockets know nothing of it. */
+  get up(): boolean {
+    return this.#up
+  }
+
+  set up(up: boolean) {
+    if (this.#up && !up) this.#departures++
+    this.#up = up
+  }
+
+  /** How often the host has gone down; what was under way to it before never arrives. */
+  get departures(): number {
+    return this.#departures
+  }
 
   /** Opens a socket. Throws `ERR_SOCKET` if the port is taken, or if port is 0 and none is free. */
   bind(port = 0, { log = silentLogger, onClose }: { log?: Logger; onClose?: () => void } = {}): MemorySocket {

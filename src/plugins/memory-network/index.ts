@@ -5,10 +5,11 @@ import { Address } from '../../model/index.js'
 import { MEMORY_MAX_DATAGRAM_BYTES, MemoryNetwork } from './network.js'
 
 export { MemoryHost } from './host.js'
-export { simpleLink, type Link, type LinkOptions } from './link.js'
+export { DEFAULT_QUEUE_BYTES, type Link, type LinkOptions } from './link.js'
 export {
   MEMORY_MAX_DATAGRAM_BYTES,
   MemoryNetwork,
+  type LinkPlan,
   type MemoryNetworkOptions,
   type MemoryNetworkStats
 } from './network.js'

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { systemClock, systemRandom, type Clock, type Random } from '../../kernel/index.js'
 import { Address, InvalidInputError } from '../../model/index.js'
 import { MemoryHost } from './host.js'
-import { simpleLink, type Link, type LinkOptions } from './link.js'
+import { makeWay, type Link, type LinkOptions, type Way } from './link.js'
 
 /** Datagrams under way in one network; more are dropped. */
 export const MAX_IN_FLIGHT = 100_000
@@ -17,13 +17,20 @@ export interface MemoryNetworkOptions extends LinkOptions {
   readonly random?: Random
 }
 
+/** The link from one host to another, each by its IP address. */
+export type LinkPlan = (from: string, to: string) => Link | LinkOptions
+
 /** What became of datagrams, in datagrams. */
 export interface MemoryNetworkStats {
   readonly sent: number
   readonly delivered: number
   readonly inFlight: number
-  /** Lost by a link, a host that is down, or a partition. */
+  /** Lost by a link, a host that is down or was while they were under way, or a partition. */
   readonly lost: number
+  /** Dropped because the queue of a link was full. */
+  readonly congested: number
+  /** Further copies that a link made. */
+  readonly duplicated: number
   /** Arrived where nobody listens. */
   readonly unreachable: number
   /** Dropped because {@link MAX_IN_FLIGHT} were under way. */
@@ -44,15 +51,29 @@ export class MemoryNetwork {
   readonly #random: Random
   readonly #hosts = new Map<string, MemoryHost>()
   readonly #names = new Map<string, readonly string[]>()
-  readonly #links = new Map<string, Link>()
+  /** Links set between two hosts, by direction. */
+  readonly #links = new Map<string, Link | LinkOptions>()
+  /** The directions in use, each with its queue. */
+  readonly #ways = new Map<MemoryHost, Map<MemoryHost, Way>>()
   readonly #partitions = new Set<ReadonlySet<string>>()
-  readonly #stats = { sent: 0, delivered: 0, inFlight: 0, lost: 0, unreachable: 0, overflowed: 0 }
-  #link: Link
+  readonly #stats = {
+    sent: 0,
+    delivered: 0,
+    inFlight: 0,
+    lost: 0,
+    congested: 0,
+    duplicated: 0,
+    unreachable: 0,
+    overflowed: 0
+  }
+  #linkFor: LinkPlan
 
-  constructor(options: MemoryNetworkOptions = {}) {
-    this.#clock = options.clock ?? systemClock
-    this.#random = options.random ?? systemRandom
-    this.#link = simpleLink(options)
+  /** Throws `ERR_INVALID_INPUT` on a link that makes no sense. */
+  constructor({ clock, random, ...link }: MemoryNetworkOptions = {}) {
+    this.#clock = clock ?? systemClock
+    this.#random = random ?? systemRandom
+    makeWay(link)
+    this.#linkFor = () => link
   }
 
   get stats(): MemoryNetworkStats {
@@ -71,16 +92,36 @@ export class MemoryNetwork {
     return host
   }
 
-  /** Sets how all datagrams travel that no link between two hosts is set for. */
+  /** Sets how all datagrams travel that no link between two hosts is set for. Throws `ERR_INVALID_INPUT`. */
   setLink(link: Link | LinkOptions): void {
-    this.#link = typeof link === 'function' ? link : simpleLink(link)
+    makeWay(link)
+    this.setLinks(() => link)
   }
 
-  /** Sets how datagrams travel between two hosts, both ways; `undefined` goes back to the network's own link. */
-  setLinkBetween(a: string, b: string, link: Link | LinkOptions | undefined): void {
-    for (const way of [wayOf(a, b), wayOf(b, a)]) {
-      if (link === undefined) this.#links.delete(way)
-      else this.#links.set(way, typeof link === 'function' ? link : simpleLink(link))
+  /**
+   * Sets how datagrams travel from each host to each other one, where no link between the two is set. The plan is asked
+   * when a host first sends to another one; each direction has a queue of its own.
+   */
+  setLinks(plan: LinkPlan): void {
+    this.#linkFor = plan
+    this.#ways.clear()
+  }
+
+  /**
+   * Sets how datagrams travel between two hosts: the same both ways, or another `back` from b to a. `undefined` goes
+   * back to the network's own link. Throws `ERR_INVALID_INPUT`.
+   */
+  setLinkBetween(a: string, b: string, link: Link | LinkOptions | undefined, back = link): void {
+    for (const [from, to, one] of [
+      [a, b, link],
+      [b, a, back]
+    ] as const) {
+      if (one === undefined) this.#links.delete(wayOf(from, to))
+      else {
+        makeWay(one)
+        this.#links.set(wayOf(from, to), one)
+      }
+      this.#ways.get(this.host(from))?.delete(this.host(to))
     }
   }
 
@@ -90,6 +131,18 @@ export class MemoryNetwork {
     this.#partitions.add(island)
     return () => {
       this.#partitions.delete(island)
+    }
+  }
+
+  /**
+   * Takes a host off the network, as if its cable were pulled: it neither sends nor receives, what is under way to it
+   * is lost, and nobody is told. The returned function puts it back.
+   */
+  vanish(address: string): () => void {
+    const host = this.host(address)
+    host.up = false
+    return () => {
+      host.up = true
     }
   }
 
@@ -108,40 +161,58 @@ export class MemoryNetwork {
 
   #send(data: Uint8Array, from: Address, to: Address): boolean {
     if (data.length > MEMORY_MAX_DATAGRAM_BYTES) return false
-    const target: Address = { host: Address.canonicalHost(to.host), port: to.port }
-    this.#stats.sent++
-    if (this.#stats.inFlight >= MAX_IN_FLIGHT) {
-      this.#stats.overflowed++
-      return true
-    }
-    const link = this.#links.get(wayOf(from.host, target.host)) ?? this.#link
-    const delay = link(from, target, data.length, this.#random)
-    if (delay === undefined || !this.#connected(from.host, target.host)) {
-      this.#stats.lost++
-      return true
-    }
-    this.#stats.inFlight++
-    this.#clock.setTimeout(() => {
-      this.#stats.inFlight--
-      this.#arrive(data, from, target)
-    }, delay)
+    const stats = this.#stats
+    stats.sent++
+    const [sender, receiver] = [this.host(from.host), this.#hosts.get(Address.canonicalHost(to.host))]
+    if (receiver === undefined) stats.unreachable++
+    else if (!sender.up || !receiver.up || !this.#connected(sender.address, receiver.address)) stats.lost++
+    else if (stats.inFlight >= MAX_IN_FLIGHT) stats.overflowed++
+    else this.#carry(data, sender, from, receiver, { host: receiver.address, port: to.port })
     return true
   }
 
-  #arrive(data: Uint8Array, from: Address, to: Address): void {
-    const host = this.#hosts.get(to.host)
-    const socket = host?.socket(to.port)
-    if (host?.up === false) this.#stats.lost++
-    else if (socket === undefined) this.#stats.unreachable++
-    else {
-      this.#stats.delivered++
-      // Copied only now: a sender that reuses its buffer too early is found out, and the copy is the receiver's own.
-      socket.deliver(Uint8Array.from(data), from)
+  #carry(data: Uint8Array, sender: MemoryHost, from: Address, receiver: MemoryHost, to: Address): void {
+    const way = this.#way(sender, receiver)
+    const fate = way.carry(from, to, data.length, this.#clock.monotonic(), this.#random)
+    if (typeof fate === 'string') {
+      this.#stats[fate]++
+      return
+    }
+    this.#stats.duplicated += Math.max(0, fate.length - 1)
+    const { departures } = receiver
+    for (const delay of fate) {
+      this.#stats.inFlight++
+      this.#clock.setTimeout(() => {
+        this.#stats.inFlight--
+        if (!receiver.up || receiver.departures !== departures) this.#stats.lost++
+        else this.#arrive(data, from, receiver, to.port)
+      }, delay)
     }
   }
 
+  #arrive(data: Uint8Array, from: Address, receiver: MemoryHost, port: number): void {
+    const socket = receiver.socket(port)
+    if (socket === undefined) {
+      this.#stats.unreachable++
+      return
+    }
+    this.#stats.delivered++
+    // Copied only now: a sender that reuses its buffer too early is found out, and the copy is the receiver's own.
+    socket.deliver(Uint8Array.from(data), from)
+  }
+
+  #way(sender: MemoryHost, receiver: MemoryHost): Way {
+    let ways = this.#ways.get(sender)
+    if (ways === undefined) this.#ways.set(sender, (ways = new Map<MemoryHost, Way>()))
+    let way = ways.get(receiver)
+    if (way === undefined) {
+      const [from, to] = [sender.address, receiver.address]
+      ways.set(receiver, (way = makeWay(this.#links.get(wayOf(from, to)) ?? this.#linkFor(from, to))))
+    }
+    return way
+  }
+
   #connected(from: string, to: string): boolean {
-    if (this.#hosts.get(from)?.up === false) return false
     for (const island of this.#partitions) if (island.has(from) !== island.has(to)) return false
     return true
   }

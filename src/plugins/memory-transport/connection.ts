@@ -25,6 +25,9 @@ import { ReceiveWindow, SendWindow, type Outgoing } from './reliability.js'
 import { StreamTable } from './stream-table.js'
 import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
 
+/** An ack that nothing goes with waits this long for something, unless a second packet has come (RFC 9000 §13.2). */
+const MAX_ACK_DELAY_MS = 25
+
 /** No control frame is longer: a proof, with its type. */
 const MAX_CONTROL_FRAME_BYTES = 1 + SIGNATURE_BYTES
 
@@ -80,7 +83,8 @@ export class MemoryConnection implements Connection, StreamHost {
   readonly #streams: StreamTable
   readonly #senders = new Set<MemoryStream>()
   #proved: boolean
-  #ackOwed = false
+  /** Until when the peer is owed an ack. */
+  #ackDue = Infinity
   #flushQueued = false
   #timer: { due: number; background: boolean; timer: ClockTimer } | undefined
   readonly #beganAt: number
@@ -168,8 +172,11 @@ export class MemoryConnection implements Connection, StreamHost {
     }
     if (again !== undefined) this.#sendData(again)
     if (packet.number > 0) {
-      this.#ackOwed = true
+      const expected = packet.number === this.#in.next
       for (const payload of this.#in.accept(packet.number, packet.frames)) this.#receiveFrames(payload)
+      // A second packet, or one out of order, is acked at once: the peer may have to send one again.
+      const urgent = !expected || this.#in.hasGap || this.#ackDue !== Infinity
+      this.#ackDue = this.#heardAt + (urgent ? 0 : MAX_ACK_DELAY_MS)
     }
     this.#queueFlush()
   }
@@ -252,7 +259,7 @@ export class MemoryConnection implements Connection, StreamHost {
       if (payload === undefined) break
       this.#sendData(this.#out.add(payload, now))
     }
-    if (this.#ackOwed) this.#sendData({ number: 0, payload: new Uint8Array(0) })
+    if (this.#ackDue <= now) this.#sendData({ number: 0, payload: new Uint8Array(0) })
     this.#arm()
     for (const stream of drained) stream.taken()
   }
@@ -283,7 +290,7 @@ export class MemoryConnection implements Connection, StreamHost {
   }
 
   #sendData({ number, payload }: Outgoing): void {
-    this.#ackOwed = false
+    this.#ackDue = Infinity
     this.#transmit({ kind: 'data', to: this.setup.remoteConnectionId, ack: this.#in.next, number, frames: payload })
   }
 
@@ -303,7 +310,7 @@ export class MemoryConnection implements Connection, StreamHost {
     const { idleTimeoutMs, keepAliveMs, handshakeTimeoutMs } = this.setup
     const idle = this.#proved ? this.#heardAt + idleTimeoutMs : this.#beganAt + handshakeTimeoutMs
     const keepAlive = this.#proved && this.#out.isEmpty ? this.#heardAt + keepAliveMs : Infinity
-    const due = Math.min(idle, keepAlive, this.#out.deadline ?? Infinity)
+    const due = Math.min(idle, keepAlive, this.#ackDue, this.#out.deadline ?? Infinity)
     const background = this.#out.isEmpty
     if (this.#timer !== undefined && this.#timer.due <= due && this.#timer.background === background) return
     this.#timer?.timer.clear()
@@ -333,7 +340,7 @@ export class MemoryConnection implements Connection, StreamHost {
     const again = this.#out.expire(now)
     if (again !== undefined) this.#sendData(again)
     if (this.#proved && this.#out.isEmpty && now >= this.#heardAt + keepAliveMs) this.sendFrame({ type: 'ping' })
-    else this.#arm()
+    else this.#flush()
   }
 
   #finish(info: CloseInfo): void {

@@ -65,8 +65,8 @@ export class SendWindow {
     }
     const acked = this.#packets.splice(0, next - first.number)
     const last = acked.at(-1)
-    // A packet that was sent twice tells nothing about time (Karn's algorithm).
-    if (last?.resent === false) this.#measure(now - last.sentAt)
+    // A packet that was sent twice tells nothing about time (Karn's algorithm), nor does one whose ack waited for it.
+    if (last !== undefined && !acked.some(({ resent }) => resent)) this.#measure(now - last.sentAt)
     this.#duplicates = 0
     this.#backoff = 1
     const left = this.#packets[0]
@@ -118,6 +118,11 @@ export class ReceiveWindow {
   readonly #early = new Map<number, Uint8Array>()
   /** The packet number that is waited for; what is sent as the ack. */
   next = 1
+
+  /** Whether packets are here that came before their turn. */
+  get hasGap(): boolean {
+    return this.#early.size > 0
+  }
 
   /** Takes a packet and returns the payloads whose turn has come. */
   accept(number: number, payload: Uint8Array): Uint8Array[] {

@@ -31,15 +31,17 @@ export class StreamTable {
   #mayOpen: number
   #peerOpened = 0
   #peerMayOpen: number
+  /** What the peer has been told of that. */
+  #announced: number
   #onStream: ((stream: Stream) => void) | undefined
 
   constructor(
     private readonly host: StreamHost,
-    { dialler, maxStreams, peerMaxStreams }: StreamTableOptions
+    private readonly options: StreamTableOptions
   ) {
-    this.#ours = dialler ? 0 : 1
-    this.#mayOpen = peerMaxStreams
-    this.#peerMayOpen = maxStreams
+    this.#ours = options.dialler ? 0 : 1
+    this.#mayOpen = options.peerMaxStreams
+    this.#peerMayOpen = this.#announced = options.maxStreams
   }
 
   get size(): number {
@@ -115,7 +117,17 @@ export class StreamTable {
   /** A stream is over; if it was the peer's, the peer may open another. */
   retire(stream: MemoryStream): void {
     this.#streams.delete(stream.id)
-    if (stream.id % 4 !== this.#ours) this.host.sendFrame({ type: 'streams', limit: ++this.#peerMayOpen })
+    if (stream.id % 4 === this.#ours) return
+    this.#peerMayOpen++
+    this.#announce()
+  }
+
+  /** Tells the peer how many streams it may open, unless what it knows of leaves it half of them still. */
+  #announce(): void {
+    if (this.#announced === this.#peerMayOpen) return
+    if (this.#announced - this.#peerOpened >= this.options.maxStreams / 2) return
+    this.#announced = this.#peerMayOpen
+    this.host.sendFrame({ type: 'streams', limit: this.#announced })
   }
 
   /** Ends everything. */
@@ -136,6 +148,7 @@ export class StreamTable {
     for (; this.#peerOpened <= sequence; this.#peerOpened++) {
       if (this.#peerOpened < sequence) this.#unseen.add(this.#peerOpened * 4 + kind)
     }
+    this.#announce()
     const stream = new MemoryStream(id, this.host)
     this.#streams.set(id, stream)
     this.#arrivals.push(stream)

@@ -55,7 +55,7 @@ export class Channel {
 
   /** The next frame if it is there. Throws {@link WireError}, what the stream throws, or what `fail` was given. */
   poll(): Frame | undefined {
-    if (this.#failure !== undefined) throw this.#failure
+    this.#check()
     if (this.#left) throw new PeerloomError('ERR_STREAM_CLOSED', 'nothing more is read from this call')
     for (;;) {
       const frame = this.#reader.next()
@@ -81,7 +81,7 @@ export class Channel {
 
   /** Sends bytes; false means that `drained` is to be awaited before more is sent. Throws as the stream does. */
   send(bytes: Uint8Array): boolean {
-    if (this.#failure !== undefined) throw this.#failure
+    this.#check()
     this.#blocked = !this.stream.write(bytes)
     return !this.#blocked
   }
@@ -89,14 +89,14 @@ export class Channel {
   /** Resolves when the stream takes more, or never will, of which the next `send` tells. */
   drained(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#failure === undefined && this.#blocked) this.#wakeWriter = resolve
+      if (this.#failure === undefined && !this.#over && this.#blocked) this.#wakeWriter = resolve
       else resolve()
     })
   }
 
   /** Sends the last bytes of this side, and the end with them. */
   end(last: Uint8Array): void {
-    if (this.#failure !== undefined) throw this.#failure
+    this.#check()
     this.stream.end(last)
     this.#sentLast = true
   }
@@ -133,7 +133,7 @@ export class Channel {
     if (!this.#sentLast) stream.reset(code)
     // A FIN that came with the last frame is taken; one that is still to come is not waited for, it may be lost.
     if (this.received ? !this.#atEnd() : !this.#left) stream.stop(this.received ? CloseCode.OK : code)
-    this.fail(new PeerloomError('ERR_STREAM_CLOSED', 'the call is over'))
+    this.#wake()
   }
 
   /** Gives both directions up, whatever was sent already. */
@@ -143,6 +143,12 @@ export class Channel {
     this.#sentLast = true
     this.leave(code)
     this.close(code)
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    // Made only where someone sees it: every call ends, and an error costs more than a frame.
+    if (this.#over) throw new PeerloomError('ERR_STREAM_CLOSED', 'the call is over')
   }
 
   #wake(): void {

@@ -3,6 +3,7 @@ import {
   CloseCode,
   forPlugin,
   InvalidInputError,
+  KernelError,
   RpcCode,
   RpcError,
   type Client,
@@ -36,7 +37,9 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
     // eslint-disable-next-line @typescript-eslint/no-this-alias -- the getter below has a `this` of its own
     const registry = this
     const own = new Set<OfferedMethod>()
+    let over = false
     consumer.defer(() => {
+      over = true
       const error = new RpcError(RpcCode.CANCELLED, `plugin ${consumer.name} is stopping`, { local: true })
       this.#remove(own)
       for (const { calls } of own) for (const call of calls) call.abort(error)
@@ -47,6 +50,8 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
       },
       client: (target, manifest, options) => this.client(target, manifest, options),
       register: (methods, options) => {
+        // Nobody would take them back.
+        if (over) throw new KernelError('ERR_STATE', `plugin ${consumer.name} has stopped: it cannot offer methods`)
         const offered = this.#add(consumer.name, methods, options)
         // Those that were taken back are kept only while calls to them are under way.
         for (const method of own) if (!this.#offers(method) && method.calls.size === 0) own.delete(method)

@@ -8,7 +8,10 @@ export type Changes = ReadonlyMap<string, Uint8Array | undefined>
 export function encodeChanges(changes: readonly StoreChange[]): Changes {
   const encoded = new Map<string, Uint8Array | undefined>()
   for (const change of changes) {
-    encoded.set(encodeKey(change.key), change.type === 'put' ? copyOf(change.value) : undefined)
+    const { type, key, value } = fieldsOf(change)
+    // An unknown change taken for a deletion would lose data.
+    if (type !== 'put' && type !== 'delete') throw new InvalidInputError('a change is a "put" or a "delete"')
+    encoded.set(encodeKey(key as string), type === 'put' ? copyOf(value) : undefined)
   }
   return encoded
 }
@@ -27,6 +30,10 @@ export function encodeRange({ from, to, limit = Infinity }: StoreRange): {
     to: to === undefined ? undefined : encodeBound(to),
     limit
   }
+}
+
+function fieldsOf(change: unknown): Partial<Record<string, unknown>> {
+  return typeof change === 'object' && change !== null ? change : {}
 }
 
 function copyOf(value: unknown): Uint8Array {

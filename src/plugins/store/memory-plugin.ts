@@ -12,5 +12,11 @@ export const memoryStore = definePlugin({
   name: 'memory-store',
   provides: { store: Store },
   config: schema,
-  start: (_, { config }) => ({ store: createMemoryStore(config) })
+  start(_, context) {
+    const memory = createMemoryStore(context.config)
+    context.defer(() => {
+      memory.close()
+    })
+    return { store: memory.store }
+  }
 })

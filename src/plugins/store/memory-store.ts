@@ -1,4 +1,5 @@
 import type { NamespaceLimits, Store, StoreChange, StoreRange } from '../../kernel/index.js'
+import { closedError } from './errors.js'
 import { encodeChanges, encodeRange, type Changes } from './input.js'
 import { decodeText, encodeKey } from './keys.js'
 import { costOf, Place, Usage, type Quotas } from './usage.js'
@@ -14,27 +15,39 @@ interface Space {
 class Memory {
   readonly #spaces = new Map<string, Space>()
   readonly #usage = new Usage()
+  #closed = false
+
+  /** Forgets everything; whoever comes later is told. */
+  close(): void {
+    this.#closed = true
+    this.#spaces.clear()
+  }
 
   get(path: string, key: string): Uint8Array | undefined {
-    return this.#spaces.get(path)?.entries.get(key)
+    return this.#open().get(path)?.entries.get(key)
   }
 
   /** The keys of one namespace, in order. */
   keys(path: string): readonly string[] {
-    const space = this.#spaces.get(path)
+    const space = this.#open().get(path)
     return space === undefined ? [] : (space.order ??= [...space.entries.keys()].sort())
   }
 
   /** Applies all changes or, if that takes too much room, none. */
   apply(place: Place, changes: Changes): void {
     const { path } = place
-    const entries = this.#spaces.get(path)?.entries
+    const entries = this.#open().get(path)?.entries
     const cost = (key: string, value: Uint8Array | undefined): number =>
       value === undefined ? 0 : costOf(path, key, value.length)
     let growth = 0
     for (const [key, value] of changes) growth += cost(key, value) - cost(key, entries?.get(key))
     this.#usage.take(place, growth)
     for (const [key, value] of changes) this.#set(path, key, value)
+  }
+
+  #open(): Map<string, Space> {
+    if (this.#closed) throw closedError()
+    return this.#spaces
   }
 
   #set(path: string, key: string, value: Uint8Array | undefined): void {
@@ -95,9 +108,15 @@ class MemoryStore implements Store {
 
 /* eslint-enable @typescript-eslint/require-await */
 
-/** A store in memory, within limits. */
-export function createMemoryStore(quotas: Quotas): Store {
-  return new MemoryStore(new Memory(), Place.root(quotas))
+/** A store in memory, within limits, until it is closed. */
+export function createMemoryStore(quotas: Quotas): { readonly store: Store; close(): void } {
+  const memory = new Memory()
+  return {
+    store: new MemoryStore(memory, Place.root(quotas)),
+    close: () => {
+      memory.close()
+    }
+  }
 }
 
 /** The first place in ordered keys at which a key is `bound` or after it. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Datagrams, DatagramSocket } from '../../kernel/index.js'
 import { Address } from '../../model/index.js'
+import { failsWith } from './fails-with.js'
 import type { TestRunner } from './runner.js'
 import { happens, until } from './until.js'
 
@@ -87,13 +88,13 @@ export function datagramsConformance({ name, create, describe, it }: DatagramsCo
 
     test('has one taker for each class, until it lets go', async ({ a }) => {
       const release = a.primary.receive('probe', () => undefined)
-      assert.throws(() => a.primary.receive('probe', () => undefined), hasCode('ERR_STATE'))
+      assert.throws(() => a.primary.receive('probe', () => undefined), failsWith('ERR_STATE'))
       a.primary.receive('stun', () => undefined)
       release()
       a.primary.receive('probe', () => undefined)
       // The first taker has nothing left to let go of.
       release()
-      assert.throws(() => a.primary.receive('probe', () => undefined), hasCode('ERR_STATE'))
+      assert.throws(() => a.primary.receive('probe', () => undefined), failsWith('ERR_STATE'))
       await Promise.resolve()
     })
 
@@ -138,7 +139,7 @@ export function datagramsConformance({ name, create, describe, it }: DatagramsCo
 
     test('refuses a port that is taken with ERR_SOCKET', async ({ a }) => {
       const { host, port } = (await a.open()).local
-      await assert.rejects(a.open({ host, port }), hasCode('ERR_SOCKET'))
+      await assert.rejects(a.open({ host, port }), failsWith('ERR_SOCKET'))
     })
 
     test('says where it listens', async ({ a }) => {
@@ -153,10 +154,10 @@ export function datagramsConformance({ name, create, describe, it }: DatagramsCo
 
     test('resolves an IP address to itself, and no name that does not exist', async ({ a }) => {
       assert.deepEqual(await a.resolve('192.0.2.7'), ['192.0.2.7'])
-      await assert.rejects(a.resolve('does-not-exist.invalid'), hasCode('ERR_RESOLVE'))
+      await assert.rejects(a.resolve('does-not-exist.invalid'), failsWith('ERR_RESOLVE'))
       await assert.rejects(
         a.resolve('192.0.2.7.example.invalid', { signal: AbortSignal.abort() }),
-        hasCode('ERR_ABORTED')
+        failsWith('ERR_ABORTED')
       )
     })
   })
@@ -188,8 +189,4 @@ async function exchange(
   } finally {
     release()
   }
-}
-
-function hasCode(code: string): (error: unknown) => boolean {
-  return (error) => error instanceof Error && (error as { code?: unknown }).code === code
 }

@@ -1,15 +1,7 @@
 import assert from 'node:assert/strict'
 import { CloseCode, readChunk, type Connection } from '../../kernel/index.js'
-import {
-  connect,
-  echo,
-  failsWith,
-  nextConnection,
-  nextStream,
-  openStream,
-  outcome,
-  type SuiteContext
-} from './transport.js'
+import { failsWith } from './fails-with.js'
+import { connect, echo, nextConnection, nextStream, openStream, outcome, type SuiteContext } from './transport.js'
 import { until } from './until.js'
 
 /** Dialling, accepting and closing. */

@@ -8,11 +8,11 @@ import {
   writeChunk,
   type Stream
 } from '../../kernel/index.js'
+import { failsWith } from './fails-with.js'
 import {
   closedStream,
   connect,
   echo,
-  failsWith,
   nextStream,
   openStream,
   pattern,

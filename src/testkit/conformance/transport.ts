@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import { readChunk, type CloseInfo, type Connection, type Stream, type Transport } from '../../kernel/index.js'
 import type { Address, NodeId } from '../../model/index.js'
 import { connectionTests } from './transport-connections.js'
@@ -128,16 +127,6 @@ export function closedStream(stream: Stream): Promise<void> {
 /** What matters of how a connection ended. */
 export function outcome({ code, reason, by }: CloseInfo): unknown {
   return { code, reason, by }
-}
-
-/** For `assert.throws` and `assert.rejects`: an error with this code, and with these further properties. */
-export function failsWith(code: string, details: object = {}): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof Error)
-    const seen = Object.fromEntries(Object.keys(details).map((key) => [key, Reflect.get(error, key) as unknown]))
-    assert.deepEqual({ code: Reflect.get(error, 'code') as unknown, ...seen }, { code, ...details })
-    return true
-  }
 }
 
 /** Bytes in which a lost, doubled or misplaced piece shows. */

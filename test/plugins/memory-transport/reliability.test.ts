@@ -51,6 +51,18 @@ describe('the packet windows of memory-transport', () => {
     expect(receiver.next).to.equal(1 + WINDOW_PACKETS)
   })
 
+  it('measure the way there and back, not how long an ack waited for a packet that was lost', () => {
+    const sender = new SendWindow()
+    sender.add(payload(1), 0)
+    sender.ack(2, true, 40)
+    expect(sender.rttMs).to.equal(40)
+    sender.add(payload(2), 100)
+    sender.add(payload(3), 100)
+    sender.expire(sender.deadline!)
+    sender.ack(4, true, 2_000)
+    expect(sender.rttMs).to.equal(40)
+  })
+
   it('send the first packet again after three acks for it, and at its deadline, later each time', () => {
     const sender = new SendWindow()
     const first = sender.add(payload(1), 0)

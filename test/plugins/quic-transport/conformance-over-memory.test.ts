@@ -1,0 +1,47 @@
+import { createKernel, Datagrams, Identity, Transport } from '#src/kernel/index.js'
+import { NodeId } from '#src/model/index.js'
+import { identity } from '#src/plugins/identity/index.js'
+import { MemoryNetwork, memoryNetwork } from '#src/plugins/memory-network/index.js'
+import { quicTransport } from '#src/plugins/quic-transport/index.js'
+import { transportConformance, type TransportEnd, type TransportPair } from '#src/testkit/index.js'
+
+const MAX_STREAMS = 16
+
+async function startNode(network: MemoryNetwork, host: string): Promise<TransportEnd> {
+  const kernel = createKernel({
+    plugins: [
+      identity,
+      memoryNetwork.with({ network, host }),
+      quicTransport.with({ maxStreams: MAX_STREAMS, handshakeTimeoutMs: 1_000 })
+    ]
+  })
+  await kernel.start()
+  return {
+    transport: kernel.resolve(Transport),
+    id: kernel.resolve(Identity).nodeId,
+    address: kernel.resolve(Datagrams).primary.local,
+    stop: () => kernel.stop()
+  }
+}
+
+async function createPair(): Promise<TransportPair> {
+  const network = new MemoryNetwork()
+  const [a, b] = await Promise.all([startNode(network, '10.0.0.1'), startNode(network, '10.0.0.2')])
+  return {
+    a,
+    b,
+    nowhere: { host: '10.0.0.99', port: 4433 },
+    stranger: NodeId.fromBytes(new Uint8Array(32).fill(9)),
+    async stop() {
+      await Promise.all([a.stop(), b.stop()])
+    }
+  }
+}
+
+transportConformance({
+  name: 'quic-transport over memory-network',
+  maxStreams: MAX_STREAMS,
+  createPair,
+  describe,
+  it
+})
