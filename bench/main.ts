@@ -5,8 +5,9 @@ import { parseOptions, UsageError, type Options } from './options.js'
 import { makeResult, toTable, type Report, type Result } from './report.js'
 import { runCase } from './run.js'
 import { kernel } from './suites/kernel.js'
+import { transport } from './suites/transport.js'
 
-const SUITES = [kernel]
+const SUITES = [kernel, transport]
 
 async function main({ suite, json, rounds, quick, peers, install }: Options): Promise<void> {
   const complaint = install || (peers.size > 0 && !isInstalled()) ? installPeers() : undefined

@@ -1,7 +1,10 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { PEERS_FOLDER } from './nodes.js'
 import type { Figure, Variant } from './suite.js'
+import type { Settings } from './transport/contender.js'
 
 /** Milliseconds after which a program counts as hanging. */
 const TIMEOUT_MS = 60_000
@@ -32,6 +35,54 @@ export function cycles(program: string, ...args: readonly number[]): Variant {
     const said = await run(node, [runner, program, String(budgetMs), ...args.map(String)])
     return JSON.parse(said) as Figure
   }
+}
+
+/** What two processes do with each other; see transport/. */
+export interface Meeting {
+  /** A name in transport/measures.ts. */
+  readonly measure: string
+  /** What it counts in; the amounts for short runs and others. */
+  readonly amount?: { readonly quick: number; readonly full: number }
+  readonly settings?: Settings
+}
+
+const MEETING_MS = { quick: 1_000, full: 3_000 }
+
+/** A measure between a server and a client of one contender, each a process of its own. */
+export function meeting(contender: string, { measure, amount, settings = {} }: Meeting): Variant {
+  return async ({ node, quick }) => {
+    const end = [
+      '--expose-gc',
+      '--no-warnings',
+      fileURLToPath(new URL('transport/end.js', import.meta.url))
+    ]
+    const configuration = [contender, JSON.stringify(settings)]
+    const server = spawn(node, [...end, 'serve', ...configuration], { stdio: ['pipe', 'pipe', 'pipe'] })
+    try {
+      const where = await firstLine(server)
+      const much = String((quick ? amount?.quick : amount?.full) ?? 0)
+      const budgetMs = String(quick ? MEETING_MS.quick : MEETING_MS.full)
+      return JSON.parse(await run(node, [...end, 'measure', ...configuration, where, measure, much, budgetMs])) as Figure
+    } finally {
+      server.kill('SIGKILL')
+    }
+  }
+}
+
+/** The first line that a program says. Rejects with what it wrote to standard error if it ends without one. */
+async function firstLine({ stdout, stderr }: ChildProcess): Promise<string> {
+  let complained = ''
+  stderr?.setEncoding('utf8').on('data', (text: string) => {
+    if (complained.length < MAX_SAID) complained += text
+  })
+  if (stdout === null) throw new TypeError('the program has no output')
+  const lines = createInterface(stdout)
+  const ended = once(lines, 'close').then(() => {
+    throw new Error(`the server ended: ${complained.trim().slice(0, MAX_SAID)}`)
+  })
+  const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string]
+  ended.catch(() => undefined)
+  return line
 }
 
 /** Runs a program to its end and gives what it wrote. Rejects with what it wrote to standard error if it fails. */

@@ -23,7 +23,7 @@ interface Settings {
  * out of the case from then on; rejects if ours fails.
  */
 export async function runCase(
-  { ours, peers, also = {}, limit, turns = 1, node = 'bench' }: Case,
+  { ours, peers, also = {}, limit, turns = 1, node = 'bench', onPeersNode = [] }: Case,
   { rounds, quick, peers: wanted }: Settings,
   nodes: Nodes
 ): Promise<Contestant[]> {
@@ -31,7 +31,9 @@ export async function runCase(
   const enter = (role: Contestant['role'], name: string, variant: Variant, node: string): void =>
     void entered.push([{ role, name, node, figures: [] }, variant])
   enter('ours', 'ours', ours, nodes[node])
-  for (const [name, variant] of Object.entries(peers)) if (wanted.has(name)) enter('peer', name, variant, nodes[node])
+  for (const [name, variant] of Object.entries(peers)) {
+    if (wanted.has(name)) enter('peer', name, variant, onPeersNode.includes(name) ? nodes.peers : nodes[node])
+  }
   for (const [name, variant] of Object.entries(also)) enter('also', name, variant, nodes.bench)
   if (limit !== undefined) enter('limit', limit.what, limit.measure, nodes.bench)
   for (let i = 0; i < rounds * turns; i++) {

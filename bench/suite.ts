@@ -23,6 +23,8 @@ export interface Case {
   readonly turns?: number
   /** Whose Node runs it: `peers` is for peers that the Node of the bench is too old for; `bench` unless given. */
   readonly node?: 'bench' | 'peers'
+  /** Peers that run on the peers' Node, whatever the others run on. */
+  readonly onPeersNode?: readonly string[]
   readonly ours: Variant
   /** By the names that `--peers` takes. */
   readonly peers: Readonly<Record<string, Variant>>

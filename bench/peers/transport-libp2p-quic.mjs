@@ -1,0 +1,3 @@
+import { contender } from './transport-libp2p.mjs'
+
+export const { serve, client } = contender('quic')
