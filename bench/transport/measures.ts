@@ -40,21 +40,21 @@ const firstByte: Measure = async (connect, _, budgetMs) => {
   return { value: ms / count, count }
 }
 
-/** Connections a second that the server accepts and answers over, {@link AT_ONCE} at a time. */
+/** Connections a second that the server accepts and answers over, {@link AT_ONCE} being under way all the time. */
 const acceptRate: Measure = async (connect, _, budgetMs) => {
-  const batch = async (): Promise<void> => {
-    const lines = await Promise.all(
-      Array.from({ length: AT_ONCE }, async () => {
-        const line = await connect()
-        await send(await line.open(), 0)
-        return line
-      })
-    )
-    await Promise.all(lines.map((line) => line.close()))
+  const reach = async (): Promise<void> => {
+    const line = await connect()
+    await send(await line.open(), 0)
+    await line.close()
   }
-  await repeat(batch, budgetMs * WARM_UP)
-  const { ms, count } = await repeat(batch, budgetMs)
-  return { value: (count * AT_ONCE * 1_000) / ms, count: count * AT_ONCE }
+  const all = async (ms: number): Promise<number> => {
+    const counts = await Promise.all(Array.from({ length: AT_ONCE }, async () => (await repeat(reach, ms)).count))
+    return counts.reduce((sum, count) => sum + count)
+  }
+  await all(budgetMs * WARM_UP)
+  const begun = performance.now()
+  const count = await all(budgetMs)
+  return { value: (count * 1_000) / (performance.now() - begun), count }
 }
 
 /** Kilobytes (10³ bytes) that each end of an idle connection holds, as the mean of both ends of `amount` of them. */
@@ -75,7 +75,32 @@ const idleMemory: Measure = async (connect, amount) => {
   return { value, count: lines.length }
 }
 
-export const measures: Readonly<Record<string, Measure>> = { bulk, firstByte, acceptRate, idleMemory }
+/**
+ * The time in milliseconds that 99 of 100 small exchanges do not exceed, each on a stream of its own and one after
+ * another, while transfers of `amount` MiB run without a break on another stream of the same connection.
+ */
+const smallUnderBulk: Measure = async (connect, amount, budgetMs) => {
+  const line = await connect()
+  const small = async (): Promise<number> => {
+    const begun = performance.now()
+    await send(await line.open(), 0)
+    return performance.now() - begun
+  }
+  let running = true
+  const transfer = async (): Promise<void> => {
+    while (running) await send(await line.open(), amount * MIB)
+  }
+  const transfers = transfer()
+  await repeat(async () => void (await small()), budgetMs * WARM_UP)
+  const times: number[] = []
+  await repeat(async () => void times.push(await small()), budgetMs)
+  running = false
+  await transfers
+  times.sort((a, b) => a - b)
+  return { value: times[Math.ceil(times.length * 0.99) - 1] as number, count: times.length }
+}
+
+export const measures: Readonly<Record<string, Measure>> = { bulk, firstByte, acceptRate, idleMemory, smallUnderBulk }
 
 async function repeat(work: () => Promise<void>, budgetMs: number): Promise<{ ms: number; count: number }> {
   const begun = performance.now()

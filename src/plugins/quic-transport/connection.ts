@@ -65,7 +65,6 @@ export class QuicConnection implements Connection, StreamOwner {
   #onStream: ((stream: Stream) => void) | undefined
   #failure: ConnectionClosedError | undefined
   #resolveClosed!: (info: CloseInfo) => void
-  #lastStats: ConnectionStats | undefined
 
   constructor(identity: ConnectionIdentity, driver: Driver, log: Logger) {
     this.id = identity.id
@@ -127,7 +126,15 @@ export class QuicConnection implements Connection, StreamOwner {
   }
 
   stats(): ConnectionStats {
-    return this.#lastStats ?? this.#readStats()
+    const { sentBytes, recvBytes, lost } = this.native.stats()
+    const path = this.native.pathStats().find(({ active }) => active)
+    return {
+      rttMs: path?.rtt ?? 0,
+      sentBytes,
+      receivedBytes: recvBytes,
+      lostPackets: lost,
+      streams: this.#streams.size
+    }
   }
 
   awaitData(stream: QuicStream): void {
@@ -176,7 +183,6 @@ export class QuicConnection implements Connection, StreamOwner {
   /** The driver says that it is over. */
   ended(info: CloseInfo): void {
     this.#failure = new ConnectionClosedError(info)
-    this.#lastStats = { ...this.#readStats(), streams: 0 }
     this.#opens.fail(this.#failure)
     const streams = [...this.#streams.values()]
     this.#streams.clear()
@@ -262,17 +268,5 @@ export class QuicConnection implements Connection, StreamOwner {
 
   #finish(): void {
     for (let stream = this.#over.shift(); stream !== undefined; stream = this.#over.shift()) stream.finish()
-  }
-
-  #readStats(): ConnectionStats {
-    const { sentBytes, recvBytes, lost } = this.native.stats()
-    const path = this.native.pathStats().find(({ active }) => active)
-    return {
-      rttMs: path?.rtt ?? 0,
-      sentBytes,
-      receivedBytes: recvBytes,
-      lostPackets: lost,
-      streams: this.#streams.size
-    }
   }
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { CloseCode, type Clock, type CloseInfo, type ClockTimer } from '../../kernel/index.js'
 import type { Address } from '../../model/index.js'
 import { cidKey, CID_BYTES, firstPacketEnd } from './packet.js'
@@ -6,6 +5,8 @@ import type { NativeConnection, NativeError } from './quiche.js'
 
 /** Connection ids that the peer is given: one in use and spare ones, for it to move to further paths. */
 const CIDS_IN_SUPPLY = 8
+/** Length of a stateless reset token (RFC 9000 §10.3). */
+const RESET_TOKEN_BYTES = 16
 /** After so many packets the event loop gets its turn, so that one connection cannot starve the others. */
 const PACKETS_PER_TURN = 128
 /** A close reason is cut to this many bytes, so that it always fits into a packet. */
@@ -22,6 +23,8 @@ export interface DriverHost {
   /** Sends the first `bytes` of the room that was given last, and returns them. */
   sendRoom(bytes: number, to: Address): Uint8Array
   send(data: Uint8Array, to: Address): void
+  /** Unpredictable bytes. */
+  random(bytes: number): Uint8Array
   /** Leads datagrams with this destination id to the driver. */
   route(cid: Uint8Array, driver: Driver): void
   unroute(cid: Uint8Array): void
@@ -194,14 +197,21 @@ export class Driver {
 
   #takeTurn(): void {
     const { native } = this
+    let isNew = false
     if (!this.#established && this.#endInfo === undefined && native.isEstablished()) {
       this.#established = true
       this.#handshakeDue = Infinity
       this.#owner.established()
+      isNew = true
     }
     if (this.#established && this.#endInfo === undefined) {
       if (!native.isDraining()) this.#supplyCids()
       this.#owner.process()
+      if (isNew && this.#endInfo === undefined) {
+        // What the user now has to say goes with the last of the handshake, in the same datagrams.
+        this.schedule()
+        return
+      }
     }
     this.#flush()
     this.#noticeEnd()
@@ -229,13 +239,9 @@ export class Driver {
       if (this.#cids.delete(cidKey(retired))) this.#host.unroute(retired)
     }
     while (native.activeSourceCids() < CIDS_IN_SUPPLY && native.sourceCidsLeft() > 0) {
-      const random = randomBytes(CID_BYTES + 16)
-      const cid = Uint8Array.prototype.slice.call(random, 0, CID_BYTES)
-      native.newSourceCid(
-        cid,
-        random.readBigUInt64LE(CID_BYTES) | (random.readBigUInt64LE(CID_BYTES + 8) << 64n),
-        false
-      )
+      const cid = this.#host.random(CID_BYTES)
+      const [low = 0n, high = 0n] = new BigUint64Array(this.#host.random(RESET_TOKEN_BYTES).buffer)
+      native.newSourceCid(cid, low | (high << 64n), false)
       this.addCid(cid)
     }
   }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   abortReason,
   AbortError,
@@ -22,6 +21,7 @@ import { Driver, type DriverHost } from './driver.js'
 import type { QuicTransportConfig } from './options.js'
 import { CID_BYTES, type LongHeader } from './packet.js'
 import type { NativeConfig, NativeConnection, Quiche } from './quiche.js'
+import { RandomPool } from './random-pool.js'
 import { dialError, Session, type Phase } from './session.js'
 import { Slab } from './slab.js'
 import { makeConfig } from './tls.js'
@@ -59,6 +59,7 @@ export class Endpoint implements Transport, DriverHost {
   readonly #dispatch: Dispatch
   readonly #configs = new Map<number, NativeConfig>()
   readonly #slab = new Slab()
+  readonly #random = new RandomPool()
   readonly #sessions = new Set<Session>()
   readonly #count: Record<Phase, number> = { dialling: 0, accepting: 0, live: 0, over: 0 }
   readonly #untaken = new Set<Connection>()
@@ -104,7 +105,7 @@ export class Endpoint implements Transport, DriverHost {
       const session = this.#begin({
         remote: address,
         expected: peer,
-        connect: (local, config) => this.#parts.quiche.Connection.connect(null, newCid(), local, address, config),
+        connect: (local, config) => this.#parts.quiche.Connection.connect(null, this.random(CID_BYTES), local, address, config),
         succeeded: (connection) => {
           signal?.removeEventListener('abort', onAbort)
           resolve(connection)
@@ -171,6 +172,10 @@ export class Endpoint implements Transport, DriverHost {
     this.#parts.datagrams.primary.send(data, to)
   }
 
+  random(bytes: number): Uint8Array {
+    return this.#random.take(bytes)
+  }
+
   route(cid: Uint8Array, driver: Driver): void {
     this.#dispatch.route(cid, driver)
   }
@@ -197,7 +202,7 @@ export class Endpoint implements Transport, DriverHost {
     const { driver } = this.#begin({
       remote: from,
       expected: undefined,
-      connect: (local, config) => this.#parts.quiche.Connection.accept(newCid(), null, local, from, config),
+      connect: (local, config) => this.#parts.quiche.Connection.accept(this.random(CID_BYTES), null, local, from, config),
       succeeded: (connection) => {
         this.#offer(connection)
       },
@@ -296,8 +301,4 @@ export class Endpoint implements Transport, DriverHost {
     this.#configs.set(datagramBytes, config)
     return config
   }
-}
-
-function newCid(): Uint8Array {
-  return Uint8Array.from(randomBytes(CID_BYTES))
 }

@@ -18,7 +18,11 @@ export const quicTransportOptions = z.strictObject({
   maxConnections: count('Connections at a time; further ones are refused.', 10_000),
   maxHandshakes: count('Handshakes that others have begun, at a time; further ones are dropped.', 1_024),
   maxStreams: count('Streams that the peer may have open on one connection.', 1_000),
-  maxDatagramBytes: count('The largest datagram sent, as far as the path is known to carry it.', 1_350, 1_200),
+  maxDatagramBytes: count(
+    'The largest datagram sent and received, as far as both ends know that the path carries it.',
+    65_527,
+    1_200
+  ),
   streamWindowBytes: count('Bytes that a new stream may receive unread.', 1024 * 1024),
   maxStreamWindowBytes: count('To how many bytes that grows while the reader keeps up.', 8 * 1024 * 1024),
   connectionWindowBytes: count('Bytes that all streams of a new connection may receive unread.', 4 * 1024 * 1024),

@@ -1,15 +1,15 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { PeerloomError, type Certificate } from '../../kernel/index.js'
 import { NodeId } from '../../model/index.js'
+import { ed25519KeyOf } from './certificate-key.js'
 import type { QuicTransportConfig } from './options.js'
 import type { NativeConfig, Quiche } from './quiche.js'
 
 /** Connection ids that either side may hold; each further path of a connection uses one up for ever. */
 const ACTIVE_CONNECTION_IDS = 64
-const MAX_UDP_PAYLOAD_BYTES = 65_527
 
-function notProven(why: string, cause?: unknown): PeerloomError {
-  return new PeerloomError('ERR_PEER_MISMATCH', `the peer proves no node id: ${why}`, { cause })
+function notProven(why: string): PeerloomError {
+  return new PeerloomError('ERR_PEER_MISMATCH', `the peer proves no node id: ${why}`)
 }
 
 /**
@@ -20,14 +20,9 @@ export function provenNodeId(chain: readonly Uint8Array[] | null): NodeId {
   const [only, ...others] = chain ?? []
   if (only === undefined) throw notProven('it sent no certificate')
   if (others.length > 0) throw notProven(`it sent ${String(others.length + 1)} certificates instead of one`)
-  try {
-    const { x, crv } = new X509Certificate(only).publicKey.export({ format: 'jwk' })
-    if (crv !== 'Ed25519' || x === undefined) throw notProven('its key is not an Ed25519 key')
-    return NodeId.fromBytes(Buffer.from(x, 'base64url'))
-  } catch (cause) {
-    if (cause instanceof PeerloomError) throw cause
-    throw notProven('its certificate cannot be read', cause)
-  }
+  const key = ed25519KeyOf(only)
+  if (key === undefined) throw notProven('its certificate has no Ed25519 key, or cannot be read')
+  return NodeId.fromBytes(key)
 }
 
 /**
@@ -63,7 +58,8 @@ export function makeConfig(
   config.setApplicationProtos(options.protocols)
   config.setMaxIdleTimeout(options.idleTimeoutMs)
   config.setMaxSendUdpPayloadSize(datagramBytes)
-  config.setMaxRecvUdpPayloadSize(MAX_UDP_PAYLOAD_BYTES)
+  // The other side sends no larger ones either: both must know that the way carries them.
+  config.setMaxRecvUdpPayloadSize(datagramBytes)
   config.setInitialMaxData(options.connectionWindowBytes)
   config.setMaxConnectionWindow(Math.max(options.connectionWindowBytes, options.maxConnectionWindowBytes))
   config.setInitialMaxStreamDataBidiLocal(options.streamWindowBytes)
