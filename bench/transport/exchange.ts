@@ -6,6 +6,7 @@ const ANSWER_BYTES = 8
 const COUNT = 0
 const MEMORY = 1
 const CHUNK_BYTES = 64 * 1024
+const chunk = Buffer.alloc(CHUNK_BYTES, 'peerloom')
 
 /** What a process holds, in bytes, with garbage collected. */
 export function memory(): number {
@@ -58,7 +59,6 @@ async function ask(duct: Duct, kind: number, bytes: number): Promise<number> {
   request[0] = kind
   request.writeBigUInt64BE(BigInt(bytes), 1)
   if (!duct.write(request)) await duct.drained()
-  const chunk = Buffer.alloc(CHUNK_BYTES, 'peerloom')
   for (let sent = 0; sent < bytes; sent += CHUNK_BYTES) {
     if (!duct.write(bytes - sent < CHUNK_BYTES ? chunk.subarray(0, bytes - sent) : chunk)) await duct.drained()
   }

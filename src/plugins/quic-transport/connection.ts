@@ -63,6 +63,7 @@ export class QuicConnection implements Connection, StreamOwner {
   #nextOwn: number
   #nextOfPeer: number
   #onStream: ((stream: Stream) => void) | undefined
+  #closeInfo: CloseInfo | undefined
   #failure: ConnectionClosedError | undefined
   #resolveClosed!: (info: CloseInfo) => void
 
@@ -87,15 +88,17 @@ export class QuicConnection implements Connection, StreamOwner {
   }
 
   get closeInfo(): CloseInfo | undefined {
-    return this.#failure?.info
+    return this.#closeInfo
   }
 
   get failure(): ConnectionClosedError | undefined {
+    // Made when someone asks, since that takes longer than anything else of an end.
+    if (this.#closeInfo !== undefined) this.#failure ??= new ConnectionClosedError(this.#closeInfo)
     return this.#failure
   }
 
   get readable(): boolean {
-    return this.#failure === undefined || this.#failure.info.by === 'peer'
+    return this.#closeInfo === undefined || this.#closeInfo.by === 'peer'
   }
 
   async open({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Stream> {
@@ -104,7 +107,7 @@ export class QuicConnection implements Connection, StreamOwner {
   }
 
   tryOpen(): Stream | undefined {
-    if (this.#failure !== undefined) throw this.#failure
+    if (this.failure !== undefined) throw this.failure
     return this.#opens.size > 0 ? undefined : this.#openNow()
   }
 
@@ -168,7 +171,7 @@ export class QuicConnection implements Connection, StreamOwner {
 
   broken(error: unknown): PeerloomError {
     this.close(CloseCode.INTERNAL, `the QUIC library failed: ${messageOf(error)}`)
-    return this.#failure ?? new PeerloomError('ERR_STREAM_CLOSED', 'the stream is over', { cause: error })
+    return this.failure ?? new PeerloomError('ERR_STREAM_CLOSED', 'the stream is over', { cause: error })
   }
 
   /** Takes what has arrived to its readers, and what waits to be sent to quiche. */
@@ -182,8 +185,8 @@ export class QuicConnection implements Connection, StreamOwner {
 
   /** The driver says that it is over. */
   ended(info: CloseInfo): void {
-    this.#failure = new ConnectionClosedError(info)
-    this.#opens.fail(this.#failure)
+    this.#closeInfo = info
+    if (this.#opens.size > 0) this.#opens.fail(new ConnectionClosedError(info))
     const streams = [...this.#streams.values()]
     this.#streams.clear()
     this.#readers.clear()
@@ -207,12 +210,12 @@ export class QuicConnection implements Connection, StreamOwner {
     const { native } = this
     if (!native.isReadable()) return
     // A handler may close the connection while it is given a stream.
-    while (this.#failure === undefined && native.streamReadable(this.#nextOfPeer)) this.#arrived(this.#nextOfPeer)
+    while (this.#closeInfo === undefined && native.streamReadable(this.#nextOfPeer)) this.#arrived(this.#nextOfPeer)
     if (this.#readers.size <= PROBED_READERS) {
       for (const stream of this.#readers) if (native.streamReadable(stream.id)) this.#tell(stream)
     }
-    if (this.#failure !== undefined || !native.isReadable()) return
-    for (const id of [...native.readable()]) if (this.closeInfo === undefined) this.#arrived(id)
+    if (this.#closeInfo !== undefined || !native.isReadable()) return
+    for (const id of [...native.readable()]) if (this.#closeInfo === undefined) this.#arrived(id)
   }
 
   /** Something can be read from a stream. */
@@ -262,7 +265,7 @@ export class QuicConnection implements Connection, StreamOwner {
         progress ||= took
         stream.offerRoom()
       }
-      if (this.#failure !== undefined) return
+      if (this.#closeInfo !== undefined) return
     }
   }
 

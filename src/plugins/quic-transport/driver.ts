@@ -1,6 +1,6 @@
 import { CloseCode, type Clock, type CloseInfo, type ClockTimer } from '../../kernel/index.js'
 import type { Address } from '../../model/index.js'
-import { cidKey, CID_BYTES, firstPacketEnd } from './packet.js'
+import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES } from './packet.js'
 import type { NativeConnection, NativeError } from './quiche.js'
 
 /** Connection ids that the peer is given: one in use and spare ones, for it to move to further paths. */
@@ -50,6 +50,7 @@ export interface DriverOptions {
   readonly native: NativeConnection
   readonly host: DriverHost
   readonly owner: DriverOwner
+  readonly isClient: boolean
   /** Our end of the path as quiche knows it. */
   readonly local: Address
   readonly remote: Address
@@ -65,7 +66,9 @@ export class Driver {
   readonly native: NativeConnection
   readonly #host: DriverHost
   readonly #owner: DriverOwner
-  readonly #datagramBytes: number
+  readonly #options: DriverOptions
+  /** quiche fills a client's datagrams up as long as there is something of the handshake in them. */
+  #datagramBytes: number
   readonly #receiveInfo: { from: Address; to: Address }
   readonly #cids = new Map<string, Uint8Array>()
   readonly #turn = (): void => {
@@ -93,7 +96,8 @@ export class Driver {
     this.#host = options.host
     this.#owner = options.owner
     this.#remote = options.remote
-    this.#datagramBytes = options.datagramBytes
+    this.#options = options
+    this.#datagramBytes = options.isClient ? MIN_INITIAL_BYTES : options.datagramBytes
     this.#receiveInfo = { from: options.remote, to: options.local }
     this.#handshakeDue = this.#host.clock.monotonic() + options.handshakeTimeoutMs
     this.addCid(this.native.sourceId())
@@ -214,6 +218,7 @@ export class Driver {
       }
     }
     this.#flush()
+    if (this.#established) this.#datagramBytes = this.#options.datagramBytes
     this.#noticeEnd()
     if (native.isClosed()) this.abandon()
     else this.#arm()

@@ -262,6 +262,7 @@ export class Endpoint implements Transport, DriverHost {
       native,
       host: this,
       owner: session,
+      isClient: expected !== undefined,
       local,
       remote,
       datagramBytes,

@@ -14,7 +14,6 @@ export class RandomPool {
       this.#at = 0
     }
     const bytes = Uint8Array.prototype.slice.call(this.#pool, this.#at, this.#at + count)
-    this.#pool.fill(0, this.#at, this.#at + count)
     this.#at += count
     return bytes
   }

@@ -196,11 +196,10 @@ export class QuicStream implements Stream {
   /** The connection has ended, and the stream with it. */
   fail(): void {
     if (this.#closed) return
-    const { failure } = this.connection
     this.#chunks.length = 0
     this.#buffered = 0
     if (this.#writeEnd === undefined) {
-      this.#writeEnd = failure
+      this.#writeEnd = this.connection.failure
       this.#wantsRoom = true
     }
     if (this.wantsData) this.dataArrived()
