@@ -12,6 +12,7 @@ import {
 } from '../../kernel/index.js'
 import type { Address, NodeId } from '../../model/index.js'
 import type { Driver } from './driver.js'
+import { FairQueue } from './fair-queue.js'
 import type { NativeConnection } from './quiche.js'
 import { StopProbe } from './stop-probe.js'
 import { QuicStream, type StreamOwner } from './stream.js'
@@ -19,8 +20,6 @@ import { WaitingOpens } from './waiting-opens.js'
 
 /** Up to so many waiting readers are asked one by one before the library is asked for a list, which costs more. */
 const PROBED_READERS = 32
-/** Bytes that one stream may hand to quiche before the others have had their turn. */
-const SEND_QUANTUM_BYTES = 16 * 1024
 
 /** Ids of bidirectional streams have these low bits (RFC 9000 §2.1), and grow in steps of four. */
 const CLIENT_STREAMS = 0
@@ -53,7 +52,7 @@ export class QuicConnection implements Connection, StreamOwner {
   readonly #log: Logger
   readonly #streams = new Map<number, QuicStream>()
   readonly #readers = new Set<QuicStream>()
-  readonly #senders = new Set<QuicStream>()
+  readonly #senders = new FairQueue()
   readonly #over: QuicStream[] = []
   readonly #opens = new WaitingOpens()
   readonly #stops = new StopProbe(this.#streams)
@@ -153,6 +152,10 @@ export class QuicConnection implements Connection, StreamOwner {
     this.#driver.schedule()
   }
 
+  flush(): void {
+    this.#driver.flush()
+  }
+
   settled(stream: QuicStream): void {
     this.#streams.delete(stream.id)
     this.#readers.delete(stream)
@@ -174,12 +177,17 @@ export class QuicConnection implements Connection, StreamOwner {
     return this.failure ?? new PeerloomError('ERR_STREAM_CLOSED', 'the stream is over', { cause: error })
   }
 
-  /** Takes what has arrived to its readers, and what waits to be sent to quiche. */
-  process(): void {
+  /** Takes what has arrived to its readers. */
+  arrived(): void {
     if (this.#stops.run(this.#driver.heard)) this.schedule()
     this.#read()
-    this.#send()
     if (this.#opens.size > 0) this.#opens.serve(() => this.#openNow())
+    this.#finish()
+  }
+
+  /** Hands quiche what waits to be sent. */
+  send(): void {
+    if (this.#senders.share()) this.schedule()
     this.#finish()
   }
 
@@ -249,24 +257,6 @@ export class QuicConnection implements Connection, StreamOwner {
     this.guard(() => {
       handler(stream)
     })
-  }
-
-  /** Shares what quiche will take among the streams that have something to send, in rounds. */
-  #send(): void {
-    const senders = this.#senders
-    for (let progress = true; progress && senders.size > 0;) {
-      progress = false
-      const quantum = senders.size === 1 ? Infinity : SEND_QUANTUM_BYTES
-      for (const stream of [...senders]) {
-        const took = stream.send(quantum)
-        if (!took && !stream.drained) continue
-        senders.delete(stream)
-        if (!stream.drained) senders.add(stream)
-        progress ||= took
-        stream.offerRoom()
-      }
-      if (this.#closeInfo !== undefined) return
-    }
   }
 
   #finish(): void {

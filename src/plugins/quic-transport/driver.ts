@@ -36,8 +36,10 @@ export interface DriverHost {
 export interface DriverOwner {
   /** The handshake is done, as far as this side can tell. */
   established(): void
-  /** Something may have become readable or writable. Called once a turn. */
-  process(): void
+  /** Something may have become readable or writable. Called at the beginning of a turn. */
+  arrived(): void
+  /** The time to hand quiche what is to be sent. Called at the end of a turn. */
+  send(): void
   /** It was not established within its time. */
   expired(): void
   /** It has ended; called once, while late packets are still being answered. */
@@ -60,7 +62,7 @@ export interface DriverOptions {
 
 /**
  * Drives one native connection: datagrams in, datagrams out, one timer. However much arrives in a turn of the event
- * loop is processed and answered once, at its end.
+ * loop is processed once, at its end, and what is said to it, by promises too, goes out together.
  */
 export class Driver {
   readonly native: NativeConnection
@@ -71,11 +73,25 @@ export class Driver {
   #datagramBytes: number
   readonly #receiveInfo: { from: Address; to: Address }
   readonly #cids = new Map<string, Uint8Array>()
+  // Made once, lest every turn make its own.
   readonly #turn = (): void => {
+    this.#attempt(this.#beginTurn)
+    queueMicrotask(this.#afterPromises)
+  }
+  /** Ticks that are asked for by a promise's job come when all promises that can settle have done so. */
+  readonly #afterPromises = (): void => {
+    process.nextTick(this.#attemptEnd)
+  }
+  readonly #attemptEnd = (): void => {
     this.#scheduled = false
-    this.#attempt(() => {
-      this.#takeTurn()
-    })
+    this.#attempt(this.#endTurn)
+  }
+  readonly #sendAll = (): void => {
+    this.#flush()
+  }
+  readonly #attemptTimer = (): void => {
+    this.#timer = undefined
+    this.#attempt(this.#onTimer)
   }
   #remote: Address
   #scheduled = false
@@ -153,6 +169,11 @@ export class Driver {
     setImmediate(this.#turn)
   }
 
+  /** Sends what quiche has to send, without waiting for a turn. */
+  flush(): void {
+    this.#attempt(this.#sendAll)
+  }
+
   /** Ends the connection and tells the peer. Idempotent. */
   close(code: number, reason: string): void {
     if (this.#endInfo !== undefined) return
@@ -171,9 +192,7 @@ export class Driver {
 
   /** Says what quiche has to say about a first packet that it refused, such as that no protocol is in common, and forgets it. */
   dismiss(): void {
-    this.#attempt(() => {
-      this.#flush()
-    })
+    this.flush()
     this.abandon()
   }
 
@@ -199,23 +218,21 @@ export class Driver {
     }
   }
 
-  #takeTurn(): void {
+  readonly #beginTurn = (): void => {
     const { native } = this
-    let isNew = false
     if (!this.#established && this.#endInfo === undefined && native.isEstablished()) {
       this.#established = true
       this.#handshakeDue = Infinity
       this.#owner.established()
-      isNew = true
     }
+    if (this.#established && this.#endInfo === undefined) this.#owner.arrived()
+  }
+
+  readonly #endTurn = (): void => {
+    const { native } = this
     if (this.#established && this.#endInfo === undefined) {
       if (!native.isDraining()) this.#supplyCids()
-      this.#owner.process()
-      if (isNew && this.#endInfo === undefined) {
-        // What the user now has to say goes with the last of the handshake, in the same datagrams.
-        this.schedule()
-        return
-      }
+      this.#owner.send()
     }
     this.#flush()
     if (this.#established) this.#datagramBytes = this.#options.datagramBytes
@@ -293,18 +310,10 @@ export class Driver {
       this.#timer.clear()
     }
     this.#due = due
-    this.#timer = clock.setTimeout(
-      () => {
-        this.#timer = undefined
-        this.#attempt(() => {
-          this.#onTimer()
-        })
-      },
-      Math.max(1, due - now)
-    )
+    this.#timer = clock.setTimeout(this.#attemptTimer, Math.max(1, due - now))
   }
 
-  #onTimer(): void {
+  readonly #onTimer = (): void => {
     const now = this.#host.clock.monotonic()
     if (this.native.timeout() === 0) this.native.onTimeout()
     if (now >= this.#handshakeDue) {
@@ -316,7 +325,7 @@ export class Driver {
       this.#keepAliveDue = now + this.#host.keepAliveMs
       this.native.sendAckEliciting()
     }
-    this.#takeTurn()
+    this.schedule()
   }
 }
 

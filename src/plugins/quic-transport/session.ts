@@ -68,8 +68,12 @@ export class Session implements DriverOwner {
     }
   }
 
-  process(): void {
-    this.#connection?.process()
+  arrived(): void {
+    this.#connection?.arrived()
+  }
+
+  send(): void {
+    this.#connection?.send()
   }
 
   expired(): void {

@@ -32,6 +32,8 @@ export interface StreamOwner extends Connection {
   awaitSending(stream: QuicStream): void
   /** Asks for a turn. */
   schedule(): void
+  /** Sends what quiche has to send, without waiting for the turn. */
+  flush(): void
   /** Both sides of the stream are over. */
   settled(stream: QuicStream): void
   /** Runs a user's callback; what it throws is logged. */
@@ -128,7 +130,10 @@ export class QuicStream implements Stream {
   stop(code: number): void {
     if (this.#readEnd !== undefined || this.connection.failure !== undefined) return
     this.#readEnd = null
+    // In one packet with an acknowledgement of all that was sent, the peer's quiche would forget the stream and the code.
+    this.connection.flush()
     this.#shutdown(READ_SIDE, code)
+    this.connection.flush()
   }
 
   /** Whether the reader waits for news. */
@@ -142,10 +147,10 @@ export class QuicStream implements Stream {
     this.connection.guard(this.onReadable)
   }
 
-  /** Hands about `limit` bytes to quiche. Returns whether it took any, and all that there is is told by `drained`. */
-  send(limit: number): boolean {
-    let took = false
-    for (let left = limit; left > 0 && !this.drained;) {
+  /** Hands about `limit` bytes to quiche. Returns how many it took; an end, or finding out that writing has failed, counts as one. */
+  send(limit: number): number {
+    let left = limit
+    while (left > 0 && !this.drained) {
       const chunk = this.#next()
       const piece = chunk.length > left ? chunk.subarray(0, left) : chunk
       // The end goes with the last bytes: alone, it may be lost for ever (cloudflare/quiche#2525).
@@ -155,10 +160,9 @@ export class QuicStream implements Stream {
         sent = this.connection.native.streamSend(this.id, piece, end)
       } catch (error) {
         this.#failWriting(this.#errorOf(error))
-        return true
+        return 1
       }
-      if (sent === null || (sent === 0 && piece.length > 0)) return took
-      took = true
+      if (sent === null || (sent === 0 && piece.length > 0)) break
       left -= Math.max(sent, 1)
       this.#buffered -= sent
       if (sent < chunk.length) this.#chunks[0] = chunk.subarray(sent)
@@ -166,9 +170,9 @@ export class QuicStream implements Stream {
       if (end && sent === piece.length) {
         this.#writeEnd = null
         this.#checkOver()
-      } else if (sent < piece.length) return took
+      } else if (sent < piece.length) break
     }
-    return took
+    return limit - left
   }
 
   /** Finds out whether the peer has stopped our side: sending to a stream that quiche has forgotten only says "later". */
