@@ -42,6 +42,11 @@ export interface DatagramSocket {
    * `stats`). Never throws. `data` must not be changed afterwards.
    */
   send(data: Uint8Array, to: Address): void
+  /**
+   * Sends whose data may still be read. Where it is told, the memory of all that was sent may be used again once it
+   * is 0; where it is not, never.
+   */
+  readonly pendingSends?: number
   /** Takes the datagrams of one class from this socket; a second taker of a class throws `ERR_STATE`. */
   receive(kind: DatagramClass, handler: DatagramHandler): () => void
   readonly stats: DatagramStats

@@ -18,9 +18,11 @@ const APPLICATION_ERROR = 0x0c
 export interface DriverHost {
   readonly clock: Clock
   readonly keepAliveMs: number
+  /** Comes before the rooms and sends of a flush. */
+  beginSending(): void
   /** Memory for one datagram, the same until some of it is sent. */
   room(bytes: number): Uint8Array
-  /** Sends the first `bytes` of the room that was given last, and returns them. */
+  /** Sends the first `bytes` of the room that was given last, and returns them, for use until the next flush. */
   sendRoom(bytes: number, to: Address): Uint8Array
   send(data: Uint8Array, to: Address): void
   /** Unpredictable bytes. */
@@ -184,7 +186,7 @@ export class Driver {
       const bytes = Buffer.from(reason).subarray(0, MAX_REASON_BYTES)
       if (this.#established || this.native.isEstablished()) this.native.close(true, wireCode, bytes)
       else this.native.close(false, APPLICATION_ERROR, bytes)
-      this.#closing = this.#flush()
+      this.#closing = this.#flush()?.slice()
       this.schedule()
     })
     this.#end({ code: wireCode, reason, by: 'us', transport: false })
@@ -244,6 +246,7 @@ export class Driver {
   /** Sends what quiche has to send; returns the last datagram. */
   #flush(): Uint8Array | undefined {
     let last: Uint8Array | undefined
+    this.#host.beginSending()
     for (let packets = 0; packets < PACKETS_PER_TURN; packets++) {
       const sent = this.native.send(this.#host.room(this.#datagramBytes))
       if (sent === null) return last

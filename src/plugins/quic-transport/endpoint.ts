@@ -158,6 +158,10 @@ export class Endpoint implements Transport, DriverHost {
     for (const session of [...this.#sessions]) session.driver.abandon()
   }
 
+  beginSending(): void {
+    if (this.#parts.datagrams.primary.pendingSends === 0) this.#slab.reuse()
+  }
+
   room(bytes: number): Uint8Array {
     return this.#slab.room(bytes)
   }

@@ -1,13 +1,19 @@
 const SLAB_BYTES = 256 * 1024
 
 /**
- * Memory for outgoing datagrams: cut from large pieces that are never written twice, since the system may still be
- * reading what was sent.
+ * Memory for outgoing datagrams, cut from large pieces. What was sent may still be read by the system, so that nothing
+ * is written twice until the slab is told that it may.
  */
 export class Slab {
   #piece = Buffer.allocUnsafeSlow(SLAB_BYTES)
   #at = 0
   #free: Buffer | undefined
+
+  /** Nobody reads any more what was taken. */
+  reuse(): void {
+    this.#at = 0
+    this.#free = undefined
+  }
 
   /** Room for one datagram; the same room again until some of it is taken. */
   room(bytes: number): Uint8Array {

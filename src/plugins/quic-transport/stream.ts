@@ -15,8 +15,10 @@ const READ_BYTES = 64 * 1024
 const SMALL_CHUNK_BYTES = 2 * 1024
 const JOINED_BYTES = 16 * 1024
 
-/** Shared by all streams: `read` copies out of it before it returns. */
-const readBuffer = new Uint8Array(READ_BYTES)
+/** A chunk of at least this size keeps the memory that it was received into; a smaller one is copied out of it. */
+const LARGE_CHUNK_BYTES = READ_BYTES / 2
+/** What the next chunk of any stream is received into. */
+let readBuffer = newReadBuffer()
 const nothing = new Uint8Array(0)
 
 /** What a stream uses of its connection. */
@@ -100,7 +102,11 @@ export class QuicStream implements Stream {
       this.#readEnd = null
       this.#checkOver()
     }
-    return length === 0 ? null : readBuffer.slice(0, length)
+    if (length === 0) return null
+    if (length < LARGE_CHUNK_BYTES) return readBuffer.slice(0, length)
+    const chunk = readBuffer.subarray(0, length)
+    readBuffer = newReadBuffer()
+    return chunk
   }
 
   write(chunk: Uint8Array): boolean {
@@ -287,4 +293,9 @@ export class QuicStream implements Stream {
     if (message.startsWith('InvalidStreamState')) return new StreamResetError(CloseCode.CANCELLED)
     return failure ?? this.connection.broken(error)
   }
+}
+
+/** Memory of its own, and not filled with zeros first. */
+function newReadBuffer(): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(READ_BYTES).buffer)
 }

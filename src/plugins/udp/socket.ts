@@ -63,6 +63,10 @@ export class UdpSocket implements DatagramSocket {
     return { ...this.#stats }
   }
 
+  get pendingSends(): number {
+    return this.#pending
+  }
+
   send(data: Uint8Array, to: Address): void {
     const host = this.#destinations.of(to.host)
     if (host === undefined || this.#closed !== undefined || this.#pending >= MAX_PENDING_SENDS) {

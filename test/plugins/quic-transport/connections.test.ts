@@ -358,19 +358,7 @@ describe('connections over QUIC', () => {
       { quic: { idleTimeoutMs: 300, keepAliveMs: 100 } },
       {
         quic: { idleTimeoutMs: 300, keepAliveMs: 100 },
-        wrap: (datagrams) => ({
-          ...datagrams,
-          sockets: datagrams.sockets,
-          maxDatagram: () => 1_200,
-          primary: Object.assign(Object.create(datagrams.primary) as typeof datagrams.primary, {
-            local: datagrams.primary.local,
-            families: datagrams.primary.families,
-            receive: datagrams.primary.receive.bind(datagrams.primary),
-            send: (data: Uint8Array, to: Address) => {
-              if (!silent) datagrams.primary.send(data, to)
-            }
-          })
-        })
+        wrap: tapped({ send: () => !silent })
       }
     )
     // Keep-alives have held it for longer than the idle time-out.
