@@ -27,7 +27,7 @@ export class FairQueue {
 
   /** It has something to send. */
   add(sender: Sender): void {
-    if (this.#old.has(sender)) return
+    if (this.#old.has(sender) || this.#fresh.has(sender)) return
     // Who has more after being served is no longer new.
     if (this.#sharing) this.#old.add(sender)
     else this.#fresh.add(sender)

@@ -14,6 +14,8 @@ const READ_BYTES = 64 * 1024
 /** Chunks up to this size are joined before they are handed to quiche, up to that many bytes. */
 const SMALL_CHUNK_BYTES = 2 * 1024
 const JOINED_BYTES = 16 * 1024
+/** What the memory of a chunk is, beside its bytes. */
+const CHUNK_OVERHEAD_BYTES = 128
 
 /** A chunk of at least this size keeps the memory that it was received into; a smaller one is copied out of it. */
 const LARGE_CHUNK_BYTES = READ_BYTES / 2
@@ -235,7 +237,7 @@ export class QuicStream implements Stream {
 
   #push(chunk: Uint8Array): void {
     if (chunk.length === 0) return
-    if (this.#buffered + chunk.length > STREAM_OVERFLOW_BYTES) {
+    if (this.#buffered + chunk.length + this.#chunks.length * CHUNK_OVERHEAD_BYTES > STREAM_OVERFLOW_BYTES) {
       throw new PeerloomError(
         'ERR_STREAM_OVERFLOW',
         `more than ${String(STREAM_OVERFLOW_BYTES)} bytes wait to be sent on the stream; wait for onWritable when write returns false`
