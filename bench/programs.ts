@@ -7,7 +7,7 @@ import type { Figure, Variant } from './suite.js'
 import type { Settings } from './transport/contender.js'
 
 /** Milliseconds after which a program counts as hanging. */
-const TIMEOUT_MS = 60_000
+const TIMEOUT_MS = 120_000
 /** Characters of what a failed program said that are told. */
 const MAX_SAID = 600
 
@@ -51,21 +51,31 @@ const MEETING_MS = { quick: 1_000, full: 3_000 }
 /** A measure between a server and a client of one contender, each a process of its own. */
 export function meeting(contender: string, { measure, amount, settings = {} }: Meeting): Variant {
   return async ({ node, quick }) => {
-    const end = [
-      '--expose-gc',
-      '--no-warnings',
-      fileURLToPath(new URL('transport/end.js', import.meta.url))
-    ]
+    const end = ['--expose-gc', '--no-warnings', fileURLToPath(new URL('transport/end.js', import.meta.url))]
     const configuration = [contender, JSON.stringify(settings)]
     const server = spawn(node, [...end, 'serve', ...configuration], { stdio: ['pipe', 'pipe', 'pipe'] })
     try {
       const where = await firstLine(server)
       const much = String((quick ? amount?.quick : amount?.full) ?? 0)
       const budgetMs = String(quick ? MEETING_MS.quick : MEETING_MS.full)
-      return JSON.parse(await run(node, [...end, 'measure', ...configuration, where, measure, much, budgetMs])) as Figure
+      return JSON.parse(
+        await run(node, [...end, 'measure', ...configuration, where, measure, much, budgetMs])
+      ) as Figure
     } finally {
       server.kill('SIGKILL')
     }
+  }
+}
+
+/** Megabytes a second of bare datagrams between two processes. */
+export const bareDatagrams: Variant = async ({ node, quick }) => {
+  const program = fileURLToPath(new URL('transport/udp.js', import.meta.url))
+  const sink = spawn(node, [program, 'sink'], { stdio: ['pipe', 'pipe', 'pipe'] })
+  try {
+    const budgetMs = String(quick ? MEETING_MS.quick : MEETING_MS.full)
+    return JSON.parse(await run(node, [program, 'source', await firstLine(sink), budgetMs])) as Figure
+  } finally {
+    sink.kill('SIGKILL')
   }
 }
 

@@ -33,8 +33,8 @@ export const contender = (kind) => ({
   },
   /** `dial` gives callers of the same moment one connection, even if told to make a new one. */
   async client(where, { inParallel }) {
-    const { listen: _, ...parts } = await transports[kind]()
-    const node = await start({ ...parts, addresses: { listen: [] } })
+    const { transports: carriers, connectionEncrypters, streamMuxers } = await transports[kind]()
+    const node = await start({ transports: carriers, connectionEncrypters, streamMuxers, addresses: { listen: [] } })
     const address = multiaddr(where)
     return async () => {
       const connection = inParallel

@@ -27,7 +27,7 @@ export interface Settings {
 /** What can be measured: ours, or a peer. A module that exports these. */
 export interface Contender {
   /** Listens on loopback and gives every duct that others open to `accept`. Returns where it is, in whatever words. */
-  serve(settings: Settings, accept: (duct: Duct) => void): Promise<string>
+  readonly serve: (settings: Settings, accept: (duct: Duct) => void) => Promise<string>
   /** A client, which connects anew each time that it is asked to. */
-  client(where: string, settings: Settings): Promise<() => Promise<Line>>
+  readonly client: (where: string, settings: Settings) => Promise<() => Promise<Line>>
 }

@@ -91,9 +91,13 @@ const smallUnderBulk: Measure = async (connect, amount, budgetMs) => {
     while (running) await send(await line.open(), amount * MIB)
   }
   const transfers = transfer()
-  await repeat(async () => void (await small()), budgetMs * WARM_UP)
+  await repeat(async () => {
+    await small()
+  }, budgetMs * WARM_UP)
   const times: number[] = []
-  await repeat(async () => void times.push(await small()), budgetMs)
+  await repeat(async () => {
+    times.push(await small())
+  }, budgetMs)
   running = false
   await transfers
   times.sort((a, b) => a - b)

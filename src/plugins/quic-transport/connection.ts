@@ -223,7 +223,7 @@ export class QuicConnection implements Connection, StreamOwner {
       for (const stream of this.#readers) if (native.streamReadable(stream.id)) this.#tell(stream)
     }
     if (this.#closeInfo !== undefined || !native.isReadable()) return
-    for (const id of [...native.readable()]) if (this.#closeInfo === undefined) this.#arrived(id)
+    for (const id of [...native.readable()]) if (this.closeInfo === undefined) this.#arrived(id)
   }
 
   /** Something can be read from a stream. */

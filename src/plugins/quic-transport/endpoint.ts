@@ -105,7 +105,8 @@ export class Endpoint implements Transport, DriverHost {
       const session = this.#begin({
         remote: address,
         expected: peer,
-        connect: (local, config) => this.#parts.quiche.Connection.connect(null, this.random(CID_BYTES), local, address, config),
+        connect: (local, config) =>
+          this.#parts.quiche.Connection.connect(null, this.random(CID_BYTES), local, address, config),
         succeeded: (connection) => {
           signal?.removeEventListener('abort', onAbort)
           resolve(connection)
@@ -206,7 +207,8 @@ export class Endpoint implements Transport, DriverHost {
     const { driver } = this.#begin({
       remote: from,
       expected: undefined,
-      connect: (local, config) => this.#parts.quiche.Connection.accept(this.random(CID_BYTES), null, local, from, config),
+      connect: (local, config) =>
+        this.#parts.quiche.Connection.accept(this.random(CID_BYTES), null, local, from, config),
       succeeded: (connection) => {
         this.#offer(connection)
       },

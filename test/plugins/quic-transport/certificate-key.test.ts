@@ -34,7 +34,9 @@ describe('the key of a certificate', () => {
   it('is none if it is not an Ed25519 key, even with one elsewhere in the certificate', async () => {
     const at = Buffer.from(good).indexOf(Buffer.from('302a300506032b6570032100', 'hex'))
     const decoy = new x509.Extension('1.2.3.4', false, good.slice(at, at + 44))
-    const ecdsa = await certificate({ name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as { name: string }, [decoy])
+    const ecdsa = await certificate({ name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as { name: string }, [
+      decoy
+    ])
     expect(Buffer.from(ecdsa).includes(Buffer.from(good.slice(at, at + 44)))).to.equal(true)
     expect(ed25519KeyOf(ecdsa)).to.equal(undefined)
   })
