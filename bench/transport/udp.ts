@@ -19,8 +19,9 @@ const socket = createSocket({
     done(null, host, 4)
   }
 })
+const listening = once(socket, 'listening')
 socket.bind(0, '127.0.0.1')
-await once(socket, 'listening')
+await listening
 socket.setRecvBufferSize(BUFFER_BYTES)
 
 if (role === 'sink') {
