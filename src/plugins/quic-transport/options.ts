@@ -3,7 +3,10 @@ import { z } from 'zod'
 const count = (what: string, byDefault: number, min = 1): z.ZodDefault<z.ZodNumber> =>
   z.number().int().min(min).max(Number.MAX_SAFE_INTEGER).default(byDefault).describe(what)
 
-/** Options of the QUIC transport. */
+/**
+ * Options of the QUIC transport. The windows are for 100 Mbit/s at a round trip of 200 ms (2.5 MB under way) and some
+ * more, since quiche begins with small ones again when the first are used up.
+ */
 export const quicTransportOptions = z.strictObject({
   protocols: z
     .array(z.string().min(1).max(255))
@@ -23,9 +26,9 @@ export const quicTransportOptions = z.strictObject({
     65_527,
     1_200
   ),
-  streamWindowBytes: count('Bytes that a new stream may receive unread.', 1024 * 1024),
+  streamWindowBytes: count('Bytes that a new stream may receive unread.', 3 * 1024 * 1024),
   maxStreamWindowBytes: count('To how many bytes that grows while the reader keeps up.', 8 * 1024 * 1024),
-  connectionWindowBytes: count('Bytes that all streams of a new connection may receive unread.', 4 * 1024 * 1024),
+  connectionWindowBytes: count('Bytes that all streams of a new connection may receive unread.', 16 * 1024 * 1024),
   maxConnectionWindowBytes: count('To how many bytes that grows while the readers keep up.', 16 * 1024 * 1024),
   certificateCheckMs: count('How often this node’s identity is asked whether its certificate is a new one.', 3_600_000),
   congestionControl: z.enum(['cubic', 'bbr', 'reno']).default('cubic').describe('The congestion controller.')
