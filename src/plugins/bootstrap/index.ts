@@ -5,7 +5,7 @@ import { definePlugin, messageOf, Router, sleep, withDeadline } from '../../kern
 const contact = z.custom<string | Contact>().transform((value, context) => {
   if (value instanceof Contact) return value
   if (typeof (value as unknown) !== 'string') {
-    context.addIssue({ code: 'custom', message: 'expected a contact' })
+    context.addIssue({ code: 'custom', message: 'expected a contact: its text, or a Contact of this copy of peerloom' })
     return z.NEVER
   }
   try {
