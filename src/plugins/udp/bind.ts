@@ -105,7 +105,7 @@ function explain(code: string, host: string, port: number): string {
       return `${host} is no address of this machine; choose one of its own, or leave the host out`
     case 'EAFNOSUPPORT':
     case 'EPROTONOSUPPORT':
-      return `this machine has no ${isIPv6(host) ? 'IPv6' : 'IPv4'}, so ${host} cannot be used; choose another --host`
+      return `this machine has no ${isIPv6(host) ? 'IPv6' : 'IPv4'}, so ${host} cannot be used; choose another host`
     case 'EMFILE':
     case 'ENFILE':
       return `too many files and sockets are open to open another on ${host}; raise the limit (ulimit -n)`
