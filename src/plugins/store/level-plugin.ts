@@ -1,8 +1,5 @@
 import { z } from 'zod'
-import { definePlugin, Store } from '../../kernel/index.js'
-import { levelDisk } from './database.js'
-import { Level } from './level.js'
-import { LevelStore } from './level-store.js'
+import { definePlugin, Store, type Clock } from '../../kernel/index.js'
 import { quotas } from './options.js'
 import { Place } from './usage.js'
 
@@ -35,6 +32,7 @@ export const levelStore = definePlugin({
   startTimeout: 60_000,
   async start(_, context) {
     const { config, clock, events, log } = context
+    const { levelDisk, Level, LevelStore } = await loadLevel(clock)
     const level = new Level(levelDisk(config), clock, {
       failed(error) {
         events.emit('node.warning', { message: 'nothing can be stored for the time being', error })
@@ -51,3 +49,15 @@ export const levelStore = definePlugin({
     return { store: new LevelStore(level, Place.root(config)) }
   }
 })
+
+/** Imported when it is needed: most nodes keep nothing on disk. */
+async function loadLevel(clock: Clock) {
+  const release = clock.hold()
+  try {
+    const parts = [import('./database.js'), import('./level.js'), import('./level-store.js')] as const
+    const [{ levelDisk }, { Level }, { LevelStore }] = await Promise.all(parts)
+    return { levelDisk, Level, LevelStore }
+  } finally {
+    release()
+  }
+}

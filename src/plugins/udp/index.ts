@@ -1,7 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { Datagrams, definePlugin } from '../../kernel/index.js'
-import { UdpDatagrams } from './udp-datagrams.js'
 
 const MEBIBYTE = 2 ** 20
 const MAX_BUFFER_BYTES = 2 ** 30
@@ -41,9 +40,16 @@ export const udp = definePlugin({
   provides: { datagrams: Datagrams },
   config: schema,
   async start(_, context) {
-    const datagrams = await UdpDatagrams.open(context.config, context)
-    context.defer(() => datagrams.stop())
-    context.events.emit('node.listening', { addresses: datagrams.addresses })
-    return { datagrams }
+    const release = context.clock.hold()
+    try {
+      // A node over other datagrams does not load these.
+      const { UdpDatagrams } = await import('./udp-datagrams.js')
+      const datagrams = await UdpDatagrams.open(context.config, context)
+      context.defer(() => datagrams.stop())
+      context.events.emit('node.listening', { addresses: datagrams.addresses })
+      return { datagrams }
+    } finally {
+      release()
+    }
   }
 })

@@ -80,7 +80,9 @@ describe('rpc: the registry', () => {
     const stops = new Map<string, () => void>()
     const view = (name: string) => {
       const cleanUps = new Set<() => unknown>()
-      stops.set(name, () => void [...cleanUps].reverse().forEach((cleanUp) => cleanUp()))
+      stops.set(name, () => {
+        for (const cleanUp of [...cleanUps].reverse()) cleanUp()
+      })
       return implementation[forPlugin]({
         name,
         defer: (cleanUp) => {
@@ -109,7 +111,9 @@ describe('rpc: the registry', () => {
       name: 'busy',
       defer: () => {
         cleanUps++
-        return () => void cleanUps--
+        return () => {
+          cleanUps--
+        }
       }
     })
     for (let i = 0; i < 100; i++) view.register({ a: one })()
