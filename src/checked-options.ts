@@ -1,42 +1,54 @@
-import { z } from 'zod'
 import { KernelError } from './kernel/index.js'
 
-/** Anything with these methods; whoever made it may have made it with another copy of a package. */
-function withMethods(...names: string[]): z.ZodType {
-  const fits = (value: unknown): boolean =>
-    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
-  return z.custom<unknown>(fits, `expected something with the methods ${names.join(', ')}`).optional()
+type Check = (value: unknown) => string | undefined
+
+const list: Check = (value) => (Array.isArray(value) ? undefined : 'expected a list')
+
+/** Anything with these methods; it may be made by another copy of its package. */
+function withMethods(...names: string[]): Check {
+  return (value) => {
+    const isThing = (typeof value === 'object' && value !== null) || typeof value === 'function'
+    return isThing && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+      ? undefined
+      : `expected something with the methods ${names.join(', ')}`
+  }
 }
 
-const list = z.array(z.unknown()).optional()
-/** What the plugin that it configures checks. */
-const anything = z.unknown().optional()
-/** An empty one would be the working directory. */
-const directory = z.string().min(1, 'expected the name of a directory').optional()
+/** Checked by the plugin that it configures. */
+const later: Check = () => undefined
 
-const shape = z.strictObject({
-  plugins: list,
-  seeds: list,
-  directory,
-  keyFile: anything,
-  host: anything,
-  port: anything,
-  announce: list,
-  container: withMethods('isRegistered', 'resolve'),
-  log: withMethods('debug', 'info', 'warn', 'error'),
-  clock: withMethods('now', 'monotonic', 'setTimeout', 'hold'),
-  random: withMethods('float', 'int', 'bytes'),
-  signal: withMethods('addEventListener', 'removeEventListener')
-})
+const checks = new Map<string, Check>(
+  Object.entries({
+    plugins: list,
+    seeds: list,
+    // An empty one would be the working directory.
+    directory: (value) => (typeof value === 'string' && value !== '' ? undefined : 'expected the name of a directory'),
+    keyFile: later,
+    host: later,
+    port: later,
+    announce: list,
+    container: withMethods('isRegistered', 'resolve'),
+    log: withMethods('debug', 'info', 'warn', 'error'),
+    clock: withMethods('now', 'monotonic', 'setTimeout', 'hold'),
+    random: withMethods('float', 'int', 'bytes'),
+    signal: withMethods('addEventListener', 'removeEventListener')
+  })
+)
 
 /**
  * Refuses options of a node that callers without types may hand over: misspelt ones, and those whose shape is another.
  * Throws `ERR_CONFIG`, with all of them.
  */
 export function checkOptions(options: unknown): void {
-  const { error } = shape.safeParse(options)
-  if (error === undefined) return
-  const problems = error.issues.map(({ path, message }) => `\n  - ${[...path.map(String), message].join(': ')}`)
-  throw new KernelError('ERR_CONFIG', `bad options of a node:${problems.join('')}`)
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new KernelError('ERR_CONFIG', 'the options of a node are an object')
+  }
+  const problems = Object.entries(options).flatMap(([name, value]) => {
+    const check = checks.get(name)
+    if (check === undefined) return [`${JSON.stringify(name)} is none`]
+    const problem = value === undefined ? undefined : check(value)
+    return problem === undefined ? [] : [`${name}: ${problem}`]
+  })
+  if (problems.length === 0) return
+  throw new KernelError('ERR_CONFIG', `bad options of a node:${problems.map((problem) => `\n  - ${problem}`).join('')}`)
 }

@@ -13,8 +13,8 @@ async function failureOf(options: unknown): Promise<{ code?: string; message: st
 
 describe('options that JavaScript lets through', () => {
   const bad: Readonly<Record<string, readonly [options: unknown, problem: string]>> = {
-    nothing: [null, 'expected object'],
-    'a text': ['x', 'expected object'],
+    nothing: [null, 'are an object'],
+    'a text': ['x', 'are an object'],
     'a misspelt name': [{ prot: 4433 }, '"prot"'],
     'one plugin instead of a list': [{ plugins: 'quic' }, 'plugins'],
     'one seed instead of a list': [{ seeds: 'v…@192.0.2.1:1' }, 'seeds'],
@@ -39,7 +39,7 @@ describe('options that JavaScript lets through', () => {
     expect(() => prepareNode({ prot: 1, seeds: 5, directory: '' } as never))
       .to.throw('bad options of a node')
       .with.property('message')
-      .that.matches(/seeds.*directory.*prot/s)
+      .that.matches(/prot.*seeds.*directory/s)
   })
 
   it('are taken where they say nothing', async () => {
