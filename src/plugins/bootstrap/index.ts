@@ -3,7 +3,10 @@ import { Contact } from '../../model/index.js'
 import { definePlugin, messageOf, Router, sleep, withDeadline } from '../../kernel/index.js'
 
 const contact = v.pipe(
-  v.custom<string | Contact>((value) => typeof value === 'string' || value instanceof Contact, 'expected a contact'),
+  v.custom<string | Contact>(
+    (value) => typeof value === 'string' || value instanceof Contact,
+    'expected a contact: its text, or a Contact of this copy of peerloom'
+  ),
   v.rawTransform(({ dataset: { value }, addIssue, NEVER }): Contact => {
     if (value instanceof Contact) return value
     try {
