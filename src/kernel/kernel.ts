@@ -237,9 +237,16 @@ export class Kernel implements AsyncDisposable {
    * replacement under way is given up.
    */
   async stop(): Promise<void> {
-    this.#stopping ??= this.#stop().finally(() => {
-      this.#stopping = undefined
-    })
+    if (this.#stopping === undefined) {
+      let follow: (stop: Promise<void>) => void = () => undefined
+      // Set before the stop begins, since whoever is told of it may call this kernel.
+      this.#stopping = new Promise((resolve) => (follow = resolve))
+      follow(
+        this.#stop().finally(() => {
+          this.#stopping = undefined
+        })
+      )
+    }
     await this.#stopping
   }
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { definePlugin, sleep, type LifecycleError } from '#src/kernel/index.js'
+import { definePlugin, ofType, sleep, type LifecycleError } from '#src/kernel/index.js'
 import { VirtualClock } from '#src/testkit/index.js'
 import { kernelOf, probe, rejection, scripted } from './helpers.js'
 
@@ -55,6 +55,28 @@ describe('start and stop', () => {
     const stopping = kernel.stop()
     expect(await rejection(kernel.start())).to.have.property('code', 'ERR_STATE')
     await stopping
+    expect(kernel.state).to.equal('idle')
+  })
+
+  it('stops once and is not started meanwhile, whatever is called by those who are told of it', async () => {
+    const log: string[] = []
+    const kernel = kernelOf([scripted('a', log, { stop: () => new Promise((resolve) => setImmediate(resolve)) })])
+    const refused: Promise<Error & Record<string, unknown>>[] = []
+    let toldBefore = false
+    kernel.watch(probe('a')).subscribe((a) => {
+      if (a === undefined && toldBefore) void kernel.stop()
+      toldBefore = a !== undefined
+    })
+    kernel.events.pipe(ofType('kernel.stopping', 'kernel.stopped')).subscribe(({ type }) => {
+      log.push(type)
+      if (type === 'kernel.stopped') return
+      void kernel.stop()
+      refused.push(rejection(kernel.start()), rejection(kernel.replace(scripted('a', log))))
+    })
+    await kernel.start()
+    await kernel.stop()
+    expect(log).to.deep.equal(['+a', 'kernel.stopping', '-a', 'kernel.stopped'])
+    expect((await Promise.all(refused)).map(({ code }) => code)).to.deep.equal(['ERR_STATE', 'ERR_STATE'])
     expect(kernel.state).to.equal('idle')
   })
 
