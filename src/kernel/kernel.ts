@@ -67,6 +67,8 @@ export class Kernel implements AsyncDisposable {
   #work: { readonly done: Promise<void>; readonly giveUp: AbortController } | undefined
   #stopping: Promise<void> | undefined
   #waiting = 0
+  /** Resolves once nobody of those who wait by now does so any more. */
+  #line: Promise<void> = Promise.resolve()
 
   constructor({ plugins, container, clock = systemClock, random = systemRandom, log = silentLogger }: KernelOptions) {
     this.#plugins = plugins.map(toPlugin)
@@ -157,11 +159,17 @@ export class Kernel implements AsyncDisposable {
     if (this.#waiting >= MAX_WAITING_REPLACEMENTS) {
       throw new KernelError('ERR_LIMIT', `${String(this.#waiting)} replacements are in line already`)
     }
-    this.#waiting++
+    const ahead = this.#line
+    let leave: () => void = () => undefined
+    const left = new Promise<void>((resolve) => (leave = resolve))
+    this.#line = ahead.then(() => left)
     try {
+      // Also when nothing is under way: those in line may just not have noticed yet.
+      if (this.#waiting++ > 0) await this.#wait(ahead, signal)
       while (this.#work !== undefined) await this.#wait(this.settled(), signal)
     } finally {
       this.#waiting--
+      leave()
     }
     if (signal?.aborted === true) throw abortReason(signal)
     if (this.#stopping !== undefined) throw new KernelError('ERR_STATE', 'cannot replace a plugin while stopping')

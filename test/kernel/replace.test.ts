@@ -228,6 +228,24 @@ describe('replacing plugins of a running kernel', () => {
     await kernel.stop()
   })
 
+  it('has the last word for who asked last, also when that is just after another replacement', async () => {
+    const log: string[] = []
+    const kernel = kernelOf(tower(log))
+    await kernel.start()
+    const next = (name: string): Promise<void> =>
+      kernel.replace(scripted('top', log, { needs: ['mid'], start: () => void log.push(name) }))
+    const giveUp = new AbortController()
+    log.length = 0
+    const first = next('first')
+    const given = rejection(kernel.replace(scripted('top', log), { signal: giveUp.signal }))
+    const second = next('second')
+    giveUp.abort()
+    await first
+    await Promise.all([next('third'), second, given])
+    expect(log.filter((entry) => !/^[-+]/.test(entry))).to.deep.equal(['first', 'second', 'third'])
+    await kernel.stop()
+  })
+
   it('waits for a start under way; a start waits for a replacement', async () => {
     const log: string[] = []
     const kernel = kernelOf(tower(log))
