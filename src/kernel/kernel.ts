@@ -66,6 +66,8 @@ export class Kernel implements AsyncDisposable {
   /** What is under way: one start or one replacement at a time. A stop gives it up. */
   #work: { readonly done: Promise<void>; readonly giveUp: AbortController } | undefined
   #stopping: Promise<void> | undefined
+  /** How many stops there were, so that whoever waits through one notices. */
+  #stops = 0
   #waiting = 0
   /** Resolves once nobody of those who wait by now does so any more. */
   #line: Promise<void> = Promise.resolve()
@@ -107,12 +109,13 @@ export class Kernel implements AsyncDisposable {
    * which only the signal of its first caller gives up, and waits for a replacement to end.
    */
   async start({ signal }: KernelCallOptions = {}): Promise<void> {
+    const stops = this.#stops
     while (this.#work !== undefined) {
       const { done } = this.#work
       await this.#wait(this.#state === 'starting' ? done : done.catch(() => undefined), signal)
     }
     if (this.#state === 'started') return
-    if (this.#stopping !== undefined) {
+    if (this.#stopping !== undefined || stops !== this.#stops) {
       throw new KernelError('ERR_STATE', 'cannot start while stopping; await stop() first')
     }
     if (signal?.aborted === true) throw abortReason(signal)
@@ -159,6 +162,7 @@ export class Kernel implements AsyncDisposable {
     if (this.#waiting >= MAX_WAITING_REPLACEMENTS) {
       throw new KernelError('ERR_LIMIT', `${String(this.#waiting)} replacements are in line already`)
     }
+    const stops = this.#stops
     const ahead = this.#line
     let leave: () => void = () => undefined
     const left = new Promise<void>((resolve) => (leave = resolve))
@@ -172,7 +176,9 @@ export class Kernel implements AsyncDisposable {
       leave()
     }
     if (signal?.aborted === true) throw abortReason(signal)
-    if (this.#stopping !== undefined) throw new KernelError('ERR_STATE', 'cannot replace a plugin while stopping')
+    if (this.#stopping !== undefined || stops !== this.#stops) {
+      throw new KernelError('ERR_STATE', 'cannot replace a plugin while stopping')
+    }
     if (this.#state === 'started') await this.#undertake((stopped) => this.#replace(incoming, stopped, signal))
     else this.#plugins = this.#replaced(incoming)
   }
@@ -247,6 +253,7 @@ export class Kernel implements AsyncDisposable {
   async stop(): Promise<void> {
     if (this.#stopping === undefined) {
       let follow: (stop: Promise<void>) => void = () => undefined
+      this.#stops++
       // Set before the stop begins, since whoever is told of it may call this kernel.
       this.#stopping = new Promise((resolve) => (follow = resolve))
       follow(

@@ -283,6 +283,18 @@ describe('replacing plugins of a running kernel', () => {
     await clock.until(kernel.stop())
   })
 
+  it('is given up by a stop, however far back in line', async () => {
+    const log: string[] = []
+    const kernel = kernelOf(tower(log))
+    await kernel.start()
+    const others = Array.from({ length: 8 }, () => rejection(kernel.replace(scripted('top', log))))
+    others.push(rejection(kernel.start()))
+    await kernel.stop()
+    const codes = (await Promise.all(others)).map(({ code }) => code)
+    expect(codes).to.deep.equal(['ERR_ABORTED', ...codes.slice(1).map(() => 'ERR_STATE')])
+    expect(kernel.describe().plugins.find(({ name }) => name === 'top')?.uses).to.have.length(1)
+  })
+
   it('is given up by its signal, and puts the old plugin back', async () => {
     const log: string[] = []
     const kernel = kernelOf(tower(log))
