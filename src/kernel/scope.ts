@@ -1,4 +1,4 @@
-import { Subject, takeUntil, tap, type Observable } from 'rxjs'
+import { ReplaySubject, takeUntil, tap, type Observable } from 'rxjs'
 import type { Clock, ClockTimer } from './clock.js'
 import { AbortError, DeadlineError } from './errors.js'
 import type { EventHub } from './event-hub.js'
@@ -37,7 +37,7 @@ export class Scope {
   #cleanUps: Set<CleanUp> | undefined
   #subscriptions = 0
   #controller: AbortController | undefined
-  #ended: Subject<void> | undefined
+  #ended: ReplaySubject<void> | undefined
   #timers: Set<ClockTimer> | undefined
   #closed = false
   #aborted = false
@@ -204,7 +204,9 @@ export class Scope {
     const emit: EventEmitterOf = (type, details, options) => {
       hub.emit(this.name, type, details, options?.attempt)
     }
-    const ended = (this.#ended = new Subject<void>())
+    // One that remembers, for a start that was given up and subscribes all the same.
+    const ended = (this.#ended = new ReplaySubject<void>(1))
+    if (this.#closed) ended.next()
     const stream: Observable<KernelEvent> = hub.events.pipe(
       takeUntil(ended),
       tap({ subscribe: () => this.#subscriptions++, finalize: () => this.#subscriptions-- })

@@ -154,19 +154,24 @@ describe('start and stop', () => {
     const clock = new VirtualClock()
     let finish: () => void = () => undefined
     let undone = false
+    let heard = 0
     const late = definePlugin({
       name: 'late',
       startTimeout: 10,
       async start(_, ctx) {
         await new Promise<void>((resolve) => (finish = resolve))
         ctx.defer(() => (undone = true))
+        ctx.events.stream.subscribe(() => heard++)
       }
     })
-    await clock.until(rejection(kernelOf([late], { clock }).start()))
+    const kernel = kernelOf([late], { clock })
+    await clock.until(rejection(kernel.start()))
     expect(undone).to.equal(false)
     finish()
     await clock.advance(0)
     expect(undone).to.equal(true)
+    await clock.until(rejection(kernel.start()))
+    expect(heard).to.equal(0)
   })
 
   it('goes on stopping when clean-ups throw or hang, and reports them all', async () => {
