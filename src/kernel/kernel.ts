@@ -12,7 +12,7 @@ import { GivenContracts } from './given.js'
 import { buildGraph } from './graph.js'
 import { GuardedObservable } from './guarded-observable.js'
 import { askHealth, type KernelHealth } from './health.js'
-import { silentLogger, type Logger } from './log.js'
+import { silentLogger, sturdyLogger, type Logger } from './log.js'
 import type { Plugin } from './plugin.js'
 import { Random, systemRandom } from './random.js'
 import { replaceIn } from './replacement.js'
@@ -72,7 +72,8 @@ export class Kernel implements AsyncDisposable {
   /** Resolves once nobody of those who wait by now does so any more. */
   #line: Promise<void> = Promise.resolve()
 
-  constructor({ plugins, container, clock = systemClock, random = systemRandom, log = silentLogger }: KernelOptions) {
+  constructor({ plugins, container, clock = systemClock, random = systemRandom, ...options }: KernelOptions) {
+    const log = sturdyLogger(options.log ?? silentLogger)
     this.#plugins = plugins.map(toPlugin)
     this.#around = { clock, random, log, hub: new EventHub(clock, log) }
     this.#own = new Map<AnyToken, unknown>([

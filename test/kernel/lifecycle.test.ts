@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { definePlugin, ofType, sleep, type LifecycleError } from '#src/kernel/index.js'
+import { definePlugin, ofType, silentLogger, sleep, type LifecycleError } from '#src/kernel/index.js'
 import { VirtualClock } from '#src/testkit/index.js'
 import { kernelOf, probe, rejection, scripted } from './helpers.js'
 
@@ -172,6 +172,24 @@ describe('start and stop', () => {
     expect(undone).to.equal(true)
     await clock.until(rejection(kernel.start()))
     expect(heard).to.equal(0)
+  })
+
+  it('is not harmed by a logger that throws', async () => {
+    const log = {
+      ...silentLogger,
+      error: () => {
+        throw new Error('nowhere to write')
+      }
+    }
+    const unclean = scripted('unclean', [], { stop: () => Promise.reject(new Error('unclean')) })
+    const bad = scripted('bad', [], { needs: ['unclean'], start: () => Promise.reject(new Error('boom')) })
+    const kernel = kernelOf([unclean, bad], { log })
+    kernel.events.subscribe(() => {
+      throw new Error('subscriber')
+    })
+    const error = await rejection(kernel.start())
+    expect(error.code).to.equal('ERR_START')
+    expect(error.message).to.contain('bad failed to start: boom')
   })
 
   it('goes on stopping when clean-ups throw or hang, and reports them all', async () => {
