@@ -174,6 +174,20 @@ describe('start and stop', () => {
     expect(heard).to.equal(0)
   })
 
+  it('blames by name a plugin that throws what has no text', async () => {
+    const thrown: unknown = Object.create(null)
+    const throwing = (): never => {
+      throw thrown
+    }
+    const error = await rejection(kernelOf([scripted('odd', [], { start: throwing })]).start())
+    expect([error.code, error.cause]).to.deep.equal(['ERR_START', thrown])
+    expect(error.message).to.contain('plugin odd failed to start')
+    const sick = kernelOf([definePlugin({ name: 'sick', start: () => undefined, health: throwing })])
+    await sick.start()
+    expect((await sick.health()).plugins.sick?.ready).to.equal(false)
+    await sick.stop()
+  })
+
   it('is not harmed by a logger that throws', async () => {
     const log = {
       ...silentLogger,
