@@ -127,7 +127,7 @@ export class Kernel implements AsyncDisposable {
     const begun = this.#around.clock.monotonic()
     this.#state = 'starting'
     try {
-      const plan = await this.#plan(this.#plugins)
+      const plan = await this.#plan(this.#plugins, stopped, signal)
       this.#session = new Session(plan, this.#given, this.#around)
       this.#emit('kernel.starting', { plugins: plan.graph.order.length })
       await this.#session.start(stopped, signal)
@@ -189,7 +189,7 @@ export class Kernel implements AsyncDisposable {
     const session = this.#session as Session
     const before = this.#plugins
     const plugins = this.#replaced(incoming)
-    const plan = await this.#plan(plugins)
+    const plan = await this.#plan(plugins, stopped, signal)
     if (stopped.aborted) throw abortReason(stopped)
     const names = incoming.map(({ name }) => name)
     const affected = affectedBy(session.graph, plan.graph)
@@ -221,9 +221,9 @@ export class Kernel implements AsyncDisposable {
     return plugins
   }
 
-  async #plan(plugins: readonly Plugin[]): Promise<Plan> {
+  async #plan(plugins: readonly Plugin[], ...signals: readonly (AbortSignal | undefined)[]): Promise<Plan> {
     const graph = buildGraph(plugins, this.#given)
-    return { graph, configurations: await checkConfigurations(graph.order) }
+    return { graph, configurations: await checkConfigurations(graph.order, this.#around.clock, signals) }
   }
 
   /** Runs what may not run beside another start or replacement. */

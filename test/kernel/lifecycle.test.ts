@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { definePlugin, ofType, silentLogger, sleep, type LifecycleError } from '#src/kernel/index.js'
+import { definePlugin, ofType, silentLogger, sleep, type LifecycleError, type Plugin } from '#src/kernel/index.js'
 import { VirtualClock } from '#src/testkit/index.js'
 import { kernelOf, probe, rejection, scripted } from './helpers.js'
 
@@ -317,6 +317,35 @@ describe('start and stop', () => {
     expect(await starting).to.have.property('code', 'ERR_ABORTED')
     await stopping
     expect(log).to.deep.equal([])
+  })
+
+  it('waits for no check of a configuration that never ends', async () => {
+    const clock = new VirtualClock()
+    const checkedBy = (validate: () => never | Promise<never>): Plugin =>
+      definePlugin({
+        name: 'endless',
+        config: { '~standard': { version: 1, vendor: 'test', validate } },
+        startTimeout: 30,
+        start: () => undefined
+      })
+    const endless = kernelOf([checkedBy(hang)], { clock })
+    const given = rejection(endless.start())
+    await endless.stop()
+    expect(await given).to.have.property('code', 'ERR_ABORTED')
+    const giveUp = new AbortController()
+    const signalled = rejection(endless.start({ signal: giveUp.signal }))
+    giveUp.abort()
+    expect(await signalled).to.have.property('code', 'ERR_ABORTED')
+    expect(clock.pending).to.equal(0)
+    const late = await clock.until(rejection(endless.start()))
+    expect(late).to.have.property('code', 'ERR_CONFIG')
+    expect(late.message).to.contain('endless: its configuration was not checked within 30 ms')
+    const throwing = checkedBy(() => {
+      throw new Error('the schema is broken')
+    })
+    const broken = await rejection(kernelOf([throwing]).start())
+    expect(broken).to.have.property('code', 'ERR_CONFIG')
+    expect(broken.message).to.contain('endless: the schema is broken')
   })
 
   it('lets whoever joins a start give up waiting without giving it up', async () => {
