@@ -5,7 +5,7 @@ import { KernelError } from './errors.js'
 import type { EventEmitterOf, KernelEvent } from './events.js'
 import type { Logger } from './log.js'
 import type { Random } from './random.js'
-import type { AnyToken, MultiToken, ProvidedType, TokenType } from './token.js'
+import { tokenName, type AnyToken, type MultiToken, type ProvidedType, type TokenType } from './token.js'
 
 /** Contracts by the names under which a plugin wants or provides them. */
 export type TokenMap = Readonly<Record<string, AnyToken>>
@@ -161,6 +161,10 @@ export function makePlugin(options: Options, launch: Plugin['launch'], config?: 
       throw new KernelError('ERR_PLUGIN', `plugin ${name}: ${what} must be a positive number of milliseconds`)
   }
   for (const map of [options.needs, options.optional, options.provides]) checkTokens(name, map ?? {})
+  const provided = Object.values(options.provides ?? {})
+  for (const token of provided.filter((token, i) => provided.indexOf(token) < i)) {
+    throw new KernelError('ERR_PLUGIN', `plugin ${name} provides ${tokenName(token)} twice; provide it once`)
+  }
   const plugin: Plugin = {
     name,
     version: options.version,

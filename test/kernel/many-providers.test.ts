@@ -135,6 +135,13 @@ describe('a contract with any number of providers', () => {
     await kernel.stop()
   })
 
+  it('is provided once by each plugin, which is refused otherwise', () => {
+    const twice = { name: 'twice', provides: { one: Validator, other: Validator }, start: () => undefined as never }
+    expect(() => definePlugin(twice))
+      .to.throw('plugin twice provides test/Validator[]@1 twice')
+      .with.property('code', 'ERR_PLUGIN')
+  })
+
   it('is another contract than one of that name with a single provider', async () => {
     const single = definePlugin({
       name: 'single',
