@@ -58,6 +58,7 @@ export class Kernel implements AsyncDisposable {
   readonly #given: GivenContracts
   readonly #container: KernelContainer
   readonly #changes = new Subject<void>()
+  #isContainerUsed = false
   #plugins: readonly Plugin[]
   #state: KernelState = 'idle'
   /** The present start of the plugins, or the last one while the kernel is idle. */
@@ -98,9 +99,14 @@ export class Kernel implements AsyncDisposable {
    * present provider, for code that is built by tsyringe. It holds factories, never instances.
    */
   get container(): DependencyContainer {
+    this.#registerContracts()
+    this.#isContainerUsed = true
+    return this.#container.container
+  }
+
+  #registerContracts(): void {
     this.#container.add(this.#own.keys())
     for (const { provides } of this.#plugins) this.#container.add(Object.values(provides))
-    return this.#container.container
   }
 
   /**
@@ -357,6 +363,8 @@ export class Kernel implements AsyncDisposable {
 
   #become(state: KernelState): void {
     this.#state = state
+    // Plugins that took the place of others may provide further contracts.
+    if (this.#isContainerUsed) this.#registerContracts()
     this.#changes.next()
   }
 

@@ -105,6 +105,15 @@ describe('a kernel embedded in an application with a container of its own', () =
     await kernel.stop()
   })
 
+  it('keeps its container up to date for whoever holds it', async () => {
+    const kernel = kernelOf([definePlugin({ name: 'base', start: () => undefined })])
+    const { container } = kernel
+    await kernel.start()
+    await kernel.replace(scripted('base', []))
+    expect(container.resolve<{ name: string }>(probe('base')).name).to.equal('base')
+    await kernel.stop()
+  })
+
   it('fails the plugin by name when the host cannot build what it registered', async () => {
     const host = root.createChildContainer()
     host.register(probe('base'), {
