@@ -101,8 +101,15 @@ describe('the description of a kernel', () => {
   })
 
   it('survives plugins that do not fit together, and shows who failed', async () => {
-    const broken = kernelOf([scripted('a', [], { needs: ['b'] }), scripted('b', [], { needs: ['a'] })])
-    expect(printTree(broken.describe())).to.contain('kernel idle')
+    const cycle = [scripted('a', [], { needs: ['b'] }), scripted('b', [], { needs: ['a'] })]
+    const broken = kernelOf([...cycle, scripted('c', [], { needs: ['b'] }), scripted('self', [], { needs: ['self'] })])
+    expect(printTree(broken.describe()).split('\n')).to.deep.equal([
+      'kernel idle',
+      '└─ a · idle · provides test/a@1',
+      '   └─ b · idle · provides test/b@1',
+      '      └─ c · idle · provides test/c@1',
+      '└─ self · idle · provides test/self@1'
+    ])
     const failing = kernelOf([
       scripted('base', []),
       scripted('bad', [], {
