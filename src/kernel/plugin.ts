@@ -44,7 +44,10 @@ export interface PluginContext<C = unknown> {
    * returned forgets it again, for what comes and goes while the plugin runs. `what` names it in `kernel.describe()`.
    */
   readonly defer: (cleanUp: () => unknown, what?: string) => () => void
-  /** Time. Timers are cancelled when the plugin begins to stop; clean-ups may set further ones, until they are done. */
+  /**
+   * Time. Timers are cancelled when the plugin begins to stop; clean-ups may set further ones, until they are done. Then
+   * holds end, too.
+   */
   readonly clock: Clock
   /** Chance, for anything but secrets. */
   readonly random: Random

@@ -39,6 +39,7 @@ export class Scope {
   #controller: AbortController | undefined
   #ended: ReplaySubject<void> | undefined
   #timers: Set<ClockTimer> | undefined
+  #holds: Set<() => void> | undefined
   #closed = false
   #aborted = false
   #over = false
@@ -121,8 +122,15 @@ export class Scope {
     this.#ended?.next()
     this.#clearTimers()
     if (this.#cleanUps !== undefined && this.#cleanUps.size > 0) return this.#unwind(this.#cleanUps, timeoutMs)
-    this.#over = true
+    this.#finish()
     return []
+  }
+
+  #finish(): void {
+    this.#over = true
+    // Clean-ups may have set timers of their own, and hold the clock until they are done.
+    this.#clearTimers()
+    for (const release of this.#holds ?? []) release()
   }
 
   #clearTimers(): void {
@@ -154,9 +162,7 @@ export class Scope {
         resolve()
       })
     })
-    // Clean-ups may have set timers of their own.
-    this.#over = true
-    this.#clearTimers()
+    this.#finish()
     return [...errors]
   }
 
@@ -176,10 +182,20 @@ export class Scope {
   #makeClock(): Clock {
     const { clock } = this.around
     const timers = (this.#timers = new Set<ClockTimer>())
+    const holds = (this.#holds = new Set<() => void>())
     return {
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
-      hold: () => clock.hold(),
+      hold: () => {
+        if (this.#over) return nothing
+        const end = clock.hold()
+        const release = (): void => {
+          holds.delete(release)
+          end()
+        }
+        holds.add(release)
+        return release
+      },
       setTimeout: (callback, ms, options) => {
         if (this.#over) return { clear: () => undefined }
         const fire = (): void => {

@@ -287,6 +287,24 @@ describe('start and stop', () => {
     ])
   })
 
+  it('lets no plugin hold time longer than it runs', async () => {
+    const clock = new VirtualClock()
+    let holdAgain: () => void = () => undefined
+    const holder = definePlugin({
+      name: 'holder',
+      start: (_, ctx) => {
+        ctx.clock.hold()
+        ctx.defer(() => void ctx.clock.hold())
+        holdAgain = () => void ctx.clock.hold()
+      }
+    })
+    const kernel = kernelOf([holder], { clock })
+    await kernel.start()
+    await kernel.stop()
+    holdAgain()
+    await clock.advance(1)
+  })
+
   it('lets clean-ups wait by the clock of their plugin', async () => {
     const clock = new VirtualClock()
     const plugin = definePlugin({
