@@ -216,7 +216,7 @@ export class Kernel implements AsyncDisposable {
     if (failure.restored) {
       this.#become('started')
       this.#emit('kernel.restored', { error: failure.error, ms: this.#since(begun) })
-    } else if (this.#stopping === undefined) await this.#shutDown(session)
+    } else if (this.#stopping === undefined) session.logErrors(await this.#shutDown(session))
     throw failure.error
   }
 

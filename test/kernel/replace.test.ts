@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import {
   definePlugin,
   forPlugin,
+  silentLogger,
   token,
   type Consumer,
   type KernelEvent,
@@ -177,12 +178,27 @@ describe('replacing plugins of a running kernel', () => {
         if (starts++ > 0) throw new Error('only once')
       }
     })
-    const kernel = kernelOf([scripted('base', log), once])
+    const logged: unknown[] = []
+    const unclean = scripted('unclean', log, { stop: () => Promise.reject(new Error('unclean')) })
+    const kernel = kernelOf([unclean, scripted('base', log), once], {
+      log: { ...silentLogger, error: (_, error) => logged.push((error as Error).message) }
+    })
     await kernel.start()
     const error = await rejection(kernel.replace(failing(log)))
     expect(error.message).to.contain('boom').and.to.contain('only once').and.to.contain('all is stopped')
     expect(kernel.state).to.equal('idle')
     expect(log.at(-1)).to.equal('-base')
+    expect(logged).to.deep.equal(['unclean'])
+    starts = 0
+    await kernel.start()
+    const asked = new AbortController()
+    const given = rejection(kernel.replace(scripted('mid', log, { start: hang }), { signal: asked.signal }))
+    await new Promise((resolve) => setImmediate(resolve))
+    asked.abort()
+    expect((await given).code).to.equal('ERR_REPLACE')
+    expect((await given).message).to.contain('only once').and.to.contain('all is stopped')
+    expect((await given).cause).to.have.property('code', 'ERR_ABORTED')
+    expect(kernel.state).to.equal('idle')
   })
 
   it('goes on when the old plugin throws or hangs while it stops', async () => {
