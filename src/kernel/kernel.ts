@@ -121,10 +121,10 @@ export class Kernel implements AsyncDisposable {
       const { done } = this.#work
       await this.#wait(this.#state === 'starting' ? done : done.catch(() => undefined), signal)
     }
-    if (this.#state === 'started') return
     if (this.#stopping !== undefined || stops !== this.#stops) {
       throw new KernelError('ERR_STATE', 'cannot start while stopping; await stop() first')
     }
+    if (this.#state === 'started') return
     if (signal?.aborted === true) throw abortReason(signal)
     await this.#undertake((stopped) => this.#start(stopped, signal))
   }
@@ -177,7 +177,7 @@ export class Kernel implements AsyncDisposable {
     try {
       // Also when nothing is under way: those in line may just not have noticed yet.
       if (this.#waiting++ > 0) await this.#wait(ahead, signal)
-      while (this.#work !== undefined) await this.#wait(this.settled(), signal)
+      while (this.#work !== undefined) await this.settled({ signal })
     } finally {
       this.#waiting--
       leave()
@@ -242,9 +242,14 @@ export class Kernel implements AsyncDisposable {
     await done
   }
 
-  /** Resolves once no start and no replacement is under way, however it ended. Never rejects. */
-  async settled(): Promise<void> {
-    while (this.#work !== undefined) await this.#work.done.catch(() => undefined)
+  /** Resolves once no start and no replacement is under way, however it ended. Rejects with the signal's reason alone. */
+  async settled({ signal }: KernelCallOptions = {}): Promise<void> {
+    while (this.#work !== undefined) {
+      await this.#wait(
+        this.#work.done.catch(() => undefined),
+        signal
+      )
+    }
   }
 
   /** Waits for what another caller has begun; an aborted signal ends this waiting alone. */
