@@ -91,7 +91,11 @@ function record(target: object, index: number, use: UseRecord): void {
 /** A class without a constructor of its own has its base's, which wants what that was marked with. */
 function inheritUses(target: PluginClass): void {
   if (uses.has(target) || target.length > 0) return
-  for (let base: unknown = Object.getPrototypeOf(target); typeof base === 'function'; base = Object.getPrototypeOf(base)) {
+  for (
+    let base: unknown = Object.getPrototypeOf(target);
+    typeof base === 'function';
+    base = Object.getPrototypeOf(base)
+  ) {
     const inherited = uses.get(base)
     for (const [index, use] of inherited ?? []) record(target, index, use)
     if (inherited !== undefined || base.length > 0) return

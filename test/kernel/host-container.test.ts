@@ -1,6 +1,15 @@
 import { expect } from 'chai'
 import { container as root, injectable } from 'tsyringe'
-import { definePlugin, forPlugin, multiToken, plugin, token, use, type Consumer, type Plugin } from '#src/kernel/index.js'
+import {
+  definePlugin,
+  forPlugin,
+  multiToken,
+  plugin,
+  token,
+  use,
+  type Consumer,
+  type Plugin
+} from '#src/kernel/index.js'
 import { kernelOf, probe, rejection, scripted } from './helpers.js'
 
 const wanting = (seen: unknown[]): Plugin =>
