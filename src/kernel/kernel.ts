@@ -333,10 +333,16 @@ export class Kernel implements AsyncDisposable {
    * the kernel does not run or the provider is being replaced, and then the next. It never ends by itself.
    */
   watch<K extends AnyToken>(token: K): Observable<TokenType<K> | undefined> {
-    const present = (): TokenType<K> | undefined =>
-      this.#running?.beingReplaced(token) === undefined
-        ? (this.#running?.resolve(token) as TokenType<K> | undefined)
-        : undefined
+    const present = (): TokenType<K> | undefined => {
+      try {
+        if (this.#running?.beingReplaced(token) !== undefined) return undefined
+        return this.#running?.resolve(token) as TokenType<K> | undefined
+      } catch (error) {
+        // Its view, or what the host registered, cannot be made. The next may be better.
+        this.#around.log.error(`${tokenName(token)} cannot be resolved`, error)
+        return undefined
+      }
+    }
     return new GuardedObservable(this.#around.log, (subscriber) =>
       this.#changes.pipe(startWith(undefined), map(present), distinctUntilChanged()).subscribe(subscriber)
     )

@@ -377,6 +377,25 @@ describe('replacing plugins of a running kernel', () => {
     subscription.unsubscribe()
   })
 
+  it('tells watchers of the next provider when none can have a view of this one', async () => {
+    const sharing = (view: () => { name: string }): Plugin =>
+      definePlugin({
+        name: 'base',
+        provides: { own: probe('base') },
+        start: () => ({ own: { name: 'base', [forPlugin]: view } })
+      })
+    const refusing = sharing(() => {
+      throw new Error('no view for anybody')
+    })
+    const kernel = kernelOf([refusing])
+    const seen: unknown[] = []
+    kernel.watch(probe('base')).subscribe((base) => seen.push(base?.name))
+    await kernel.start()
+    await kernel.replace(sharing(() => ({ name: 'a view' })))
+    expect(seen).to.deep.equal([undefined, 'a view'])
+    await kernel.stop()
+  })
+
   it('takes back what the application registered with a provider, before it stops', async () => {
     interface Board {
       post(note: string): void
