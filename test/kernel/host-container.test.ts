@@ -135,6 +135,25 @@ describe('a kernel embedded in an application with a container of its own', () =
     expect(error.message).to.contain('plugin wanting failed to start').and.to.contain('no database')
   })
 
+  it('refuses a promise of what the host should have registered', async () => {
+    const host = root.createChildContainer()
+    host.register(probe('base'), { useFactory: () => Promise.resolve({ name: 'too late' }) })
+    const error = await rejection(kernelOf([wanting([])], { container: host }).start())
+    expect(error).to.have.property('code', 'ERR_START')
+    expect(error.message).to.contain('wanting').and.to.contain('a promise as test/base@1')
+  })
+
+  it('outlives the container of the host', async () => {
+    const host = root.createChildContainer()
+    host.registerInstance(probe('base'), { name: 'of the host' })
+    const kernel = kernelOf([wanting([])], { container: host })
+    await kernel.start()
+    await host.dispose()
+    expect(kernel.describe().plugins[0]?.state).to.equal('started')
+    await kernel.stop()
+    expect(await rejection(kernel.start())).to.have.property('code', 'ERR_GRAPH')
+  })
+
   it('refuses a contract that neither the host nor a plugin provides', async () => {
     const host = root.createChildContainer()
     host.registerInstance(token('test/Other'), {})
