@@ -365,7 +365,7 @@ export class Kernel implements AsyncDisposable {
 
   /** Asks every plugin how it is. Never rejects; a plugin that does not answer within a second is not ready. */
   health(): Promise<KernelHealth> {
-    return askHealth(this.#state, this.#plugins, this.#session, this.#around.clock)
+    return askHealth(() => this.#state, this.#plugins, this.#session, this.#around.clock)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

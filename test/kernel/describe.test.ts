@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { definePlugin, multiToken, printTree, sleep, toMermaid, type Plugin } from '#src/kernel/index.js'
+import { definePlugin, multiToken, printTree, sleep, toMermaid, type Health, type Plugin } from '#src/kernel/index.js'
 import { VirtualClock } from '#src/testkit/index.js'
 import { kernelOf, probe, rejection, scripted } from './helpers.js'
 
@@ -164,6 +164,23 @@ describe('the health of a kernel', () => {
     const waiting = clock.until(kernel.health())
     expect(await waiting).to.deep.include({ ready: false, live: true })
     await clock.until(kernel.stop())
+  })
+
+  it('is not ready if a stop began while a plugin thought about it', async () => {
+    let answer: () => void = () => undefined
+    const slow = definePlugin({
+      name: 'slow',
+      start: (_, { defer }) => void defer(() => new Promise((resolve) => setImmediate(resolve))),
+      health: () => new Promise<Health>((resolve) => (answer = () => resolve({ ready: true })))
+    })
+    const kernel = kernelOf([slow])
+    await kernel.start()
+    const asked = kernel.health()
+    const stopping = kernel.stop()
+    answer()
+    const { state, ready } = await asked
+    expect([state, ready]).to.deep.equal(['stopping', false])
+    await stopping
   })
 
   it('is not ready while a plugin is replaced, nor once a stop has begun', async () => {
