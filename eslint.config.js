@@ -32,6 +32,13 @@ export default defineConfig(
     rules: { '@typescript-eslint/require-await': 'off' }
   },
   {
+    // Plain JavaScript, since the peers' packages, and so their types, are not always there.
+    files: ['bench/peers/**'],
+    extends: [tseslint.configs.disableTypeChecked],
+    // What NestJS calls a module is an empty class.
+    rules: { '@typescript-eslint/no-extraneous-class': 'off' }
+  },
+  {
     files: foreign.map((example) => `${example}/**`),
     rules: {
       // A module of Nest is a class with nothing but its decorator.

@@ -1,6 +1,4 @@
-import 'reflect-metadata'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { container as rootContainer, inject, injectable } from 'tsyringe'
 import { KernelError } from './errors.js'
 import {
   makePlugin,
@@ -12,6 +10,7 @@ import {
   type TokenMap
 } from './plugin.js'
 import type { AnyToken, MultiToken, TokenType } from './token.js'
+import { tsyringe } from './tsyringe.js'
 
 /** What an instance of a class plugin offers. `start` returns what the class provides; it may return `this` in it. */
 export interface PluginInstance<P extends TokenMap = TokenMap, C = never> {
@@ -85,7 +84,7 @@ function record(target: object, index: number, use: UseRecord): void {
   const ofClass = uses.get(target) ?? new Map<number, UseRecord>()
   ofClass.set(index, use)
   uses.set(target, ofClass)
-  inject(use.token)(target, undefined, index)
+  tsyringe().inject(use.token)(target, undefined, index)
 }
 
 /** A class without a constructor of its own has its base's, which wants what that was marked with. */
@@ -141,7 +140,7 @@ export function plugin<
         `class ${target.name}: constructor parameter ${undecorated.map((i) => String(i + 1)).join(', ')} has no @use(Token)`
       )
     }
-    injectable()(target)
+    tsyringe().injectable()(target)
     const tokensWhere = (optional: boolean): TokenMap =>
       Object.fromEntries(
         parameters.filter(([, use]) => use.optional === optional).map(([index, { token }]) => [String(index), token])
@@ -163,7 +162,7 @@ function construct(
   parameters: readonly (readonly [number, UseRecord])[],
   dependencies: Record<string, unknown>
 ): InstanceType<PluginClass> {
-  const throwAway = rootContainer.createChildContainer()
+  const throwAway = tsyringe().container.createChildContainer()
   for (const [index, { token }] of parameters) {
     // `useValue: undefined` is refused by tsyringe; a factory may return it.
     throwAway.register(token, { useFactory: () => dependencies[String(index)] })

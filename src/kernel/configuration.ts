@@ -3,6 +3,10 @@ import { withDeadline, type Clock } from './clock.js'
 import { DeadlineError, KernelError, messageOf } from './errors.js'
 import type { Plugin } from './plugin.js'
 
+// What valibot says of keys, since it is hard to understand.
+const UNKNOWN_KEY = /^Invalid key: Expected never but received/
+const MISSING_KEY = /^Invalid key: Expected "[^"]*" but received undefined$/
+
 /**
  * Checks every plugin's configuration against its schema before anything starts. A check that takes its time must be
  * done within the plugin's `startTimeout`. Throws one `ERR_CONFIG` that names plugin, path and expectation of every bad
@@ -25,7 +29,7 @@ export async function checkConfigurations(
       let result = plugin.schema['~standard'].validate(plugin.config ?? {})
       if (result instanceof Promise) result = await inTime(plugin, result, clock, signals)
       if (result.issues === undefined) configurations.set(plugin, result.value)
-      else for (const issue of result.issues) problems.push(`${plugin.name}: ${pathOf(issue)}${issue.message}`)
+      else for (const issue of result.issues) problems.push(`${plugin.name}: ${textOf(issue)}`)
     } catch (error) {
       if (signals.some((signal) => signal?.aborted === true)) throw error
       problems.push(`${plugin.name}: ${messageOf(error)}`)
@@ -49,7 +53,8 @@ function inTime<T>(
   })
 }
 
-function pathOf({ path = [] }: StandardSchemaV1.Issue): string {
-  if (path.length === 0) return ''
-  return `${path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.')}: `
+function textOf({ path = [], message }: StandardSchemaV1.Issue): string {
+  const text = message.replace(UNKNOWN_KEY, 'no such option:').replace(MISSING_KEY, 'expected a value, got none')
+  if (path.length === 0) return text
+  return `${path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.')}: ${text}`
 }

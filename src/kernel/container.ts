@@ -1,20 +1,23 @@
-import 'reflect-metadata'
-import { container as rootContainer, type DependencyContainer } from 'tsyringe'
+import type { DependencyContainer } from 'tsyringe'
 import type { AnyToken } from './token.js'
+import { tsyringe } from './tsyringe.js'
 
 /**
- * The tsyringe container of a kernel, a child of its host's. tsyringe has no way to unregister, so nothing is
- * registered twice and no instance is: there is one factory a token, which asks the kernel who provides it now.
+ * The tsyringe container of a kernel, a child of its host's, made when it is first asked for. tsyringe has no way to
+ * unregister, so nothing is registered twice and no instance is: there is one factory a token, which asks the kernel
+ * who provides it now.
  */
 export class KernelContainer {
-  readonly container: DependencyContainer
   readonly #known = new Set<AnyToken>()
+  #container: DependencyContainer | undefined
 
   constructor(
-    parent: DependencyContainer = rootContainer,
+    private readonly parent: DependencyContainer | undefined,
     private readonly resolve: (token: AnyToken) => unknown
-  ) {
-    this.container = parent.createChildContainer()
+  ) {}
+
+  get container(): DependencyContainer {
+    return (this.#container ??= (this.parent ?? tsyringe().container).createChildContainer())
   }
 
   /** Makes contracts resolvable; those that are already stay as they are. */

@@ -1,6 +1,6 @@
 /**
  * What a logger handed in must offer; `console` and winston fit as they are. A logger that takes details before the
- * message, such as pino, needs an adapter: one is in `examples/fastify`.
+ * message, such as pino, needs an adapter: `examples/fastify/src/pino-logger.ts` is one.
  */
 export interface Logger {
   debug(message: string, ...details: unknown[]): void

@@ -67,7 +67,7 @@ function parse(text: string): Address {
 }
 
 function format({ host, port }: Address): string {
-  return isIPv6(host) || host.includes('%') ? `[${host}]:${String(port)}` : `${host}:${String(port)}`
+  return /[:%]/.test(host) ? `[${host}]:${String(port)}` : `${host}:${String(port)}`
 }
 
 /** Address families, DNS names excluded. */

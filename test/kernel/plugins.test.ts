@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import * as v from 'valibot'
 import { z } from 'zod'
 import {
   definePlugin,
@@ -120,6 +121,18 @@ describe('plugins', () => {
     await kernel.start()
     expect(seen).to.deep.equal([true, undefined])
     await kernel.stop()
+  })
+
+  it('have options that do not exist or are missing named in plain words, whatever the validator', async () => {
+    const strict = [z.strictObject({ a: z.number() }), v.strictObject({ a: v.number() })].map((config, i) =>
+      definePlugin({ name: `p${i}`, config, start: () => undefined }).with({ b: 1 } as never)
+    )
+    const { message } = await rejection(kernelOf(strict).start())
+    expect(message)
+      .to.contain('p0: a: ')
+      .and.to.contain('p0: Unrecognized key: "b"')
+      .and.to.contain('p1: a: expected a value, got none')
+      .and.to.contain('p1: b: no such option: "b"')
   })
 
   it('are refused when a constructor parameter has no @use, at registration', () => {

@@ -21,7 +21,7 @@ import { dialsPrevail, supersedes } from './arbiter.js'
 import { drain } from './drain.js'
 import type { connectionPoolOptions } from './options.js'
 import { Race } from './race.js'
-import type { z } from 'zod'
+import type * as v from 'valibot'
 
 /** Connections to one peer that may drain at once; the oldest is closed when there are more. */
 export const MAX_DRAINING = 2
@@ -47,7 +47,7 @@ interface RaceEntry {
   readonly told: DialStep[]
 }
 
-type Context = PluginContext<z.output<typeof connectionPoolOptions>>
+type Context = PluginContext<v.InferOutput<typeof connectionPoolOptions>>
 
 export class Pool implements ConnectionPool {
   readonly #peers = new Map<NodeId, Peer>()

@@ -58,7 +58,8 @@ async function makeCertificate(
   now: number,
   validityMs: number
 ): Promise<Certificate> {
-  // Imported here, since it takes up to 110 ms and a node in memory needs none.
+  // Imported here, since it takes up to 110 ms and a node in memory needs none. It uses tsyringe, which wants a polyfill.
+  await import('reflect-metadata')
   const { KeyUsageFlags, KeyUsagesExtension, X509CertificateGenerator } = await import('@peculiar/x509')
   const algorithm = { name: 'Ed25519' }
   const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' })

@@ -1,9 +1,6 @@
 import { Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
-import { Endpoint } from './endpoint.js'
 import { quicTransportOptions } from './options.js'
 import { loadQuiche } from './quiche.js'
-import { followCertificate } from './renewal.js'
-import { checkCertificate } from './tls.js'
 
 export type { QuicTransportOptions } from './options.js'
 
@@ -21,7 +18,14 @@ export const quicTransport = definePlugin({
     const { name, config, clock, log } = context
     const release = clock.hold()
     try {
-      const [quiche, certificate] = await Promise.all([loadQuiche(), identity.certificate()])
+      // A node with another transport neither loads this one nor its native library.
+      const [{ Endpoint }, { followCertificate }, { checkCertificate }, quiche, certificate] = await Promise.all([
+        import('./endpoint.js'),
+        import('./renewal.js'),
+        import('./tls.js'),
+        loadQuiche(),
+        identity.certificate()
+      ])
       checkCertificate(certificate, identity.nodeId)
       const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log })
       context.defer(() => transport.stop())

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { parse } from 'valibot'
 import { forPlugin, ofType, RpcCode, unary, type MethodMap } from '#src/kernel/index.js'
 import { ByteBudgets } from '#src/plugins/rpc/byte-budget.js'
 import { rpcOptions } from '#src/plugins/rpc/options.js'
@@ -11,7 +12,7 @@ const one = unary(() => 1)
 const bare = () =>
   new Registry({
     clock: new VirtualClock(),
-    options: rpcOptions.parse({}),
+    options: parse(rpcOptions, {}),
     emit: () => undefined,
     budgets: new ByteBudgets(Infinity),
     outgoing: new Set(),
@@ -80,7 +81,9 @@ describe('rpc: the registry', () => {
     const stops = new Map<string, () => void>()
     const view = (name: string) => {
       const cleanUps = new Set<() => unknown>()
-      stops.set(name, () => void [...cleanUps].reverse().forEach((cleanUp) => cleanUp()))
+      stops.set(name, () => {
+        for (const cleanUp of [...cleanUps].reverse()) cleanUp()
+      })
       return implementation[forPlugin]({
         name,
         defer: (cleanUp) => {
@@ -109,7 +112,9 @@ describe('rpc: the registry', () => {
       name: 'busy',
       defer: () => {
         cleanUps++
-        return () => void cleanUps--
+        return () => {
+          cleanUps--
+        }
       }
     })
     for (let i = 0; i < 100; i++) view.register({ a: one })()
