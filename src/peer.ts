@@ -68,13 +68,23 @@ function lastingClient<const M extends Manifest>(
   }
   const lasting = Object.entries(manifest).map(([name, method]): [string, unknown] => {
     const call = (...args: unknown[]): unknown => present()[name]?.(...args)
-    // A call that gives a promise rejects; one that gives an iterator can only throw.
-    if (STREAMING.has('kind' in method ? method.kind : method.type)) return [name, call]
-    if (!('kind' in method) || method.kind !== 'unary' || method.idempotent !== true) {
+    const kind = ('kind' in method ? method.kind : method.type).toLowerCase()
+    const untilReplaced = async (args: readonly unknown[]): Promise<void> => {
+      const { signal } = (args[kind === 'raw' ? 2 : 1] ?? {}) as CallOptions
+      if (kernel.state === 'replacing') await kernel.settled({ signal })
+    }
+    if (kind === 'server' || kind === 'duplex') {
+      const later = async function* (args: unknown[]): AsyncGenerator {
+        await untilReplaced(args)
+        yield* call(...args) as AsyncIterable<unknown>
+      }
+      return [name, (...args: unknown[]) => (kernel.state === 'replacing' ? later(args) : call(...args))]
+    }
+    if (!('kind' in method) || kind !== 'unary' || method.idempotent !== true) {
       return [
         name,
         async (...args: unknown[]) => {
-          if (kernel.state === 'replacing') await kernel.settled()
+          await untilReplaced(args)
           return call(...args)
         }
       ]
@@ -88,13 +98,10 @@ function lastingClient<const M extends Manifest>(
   return Object.fromEntries(lasting) as Client<M>
 }
 
-/** Kinds of methods and types of callers whose calls give an iterator. */
-const STREAMING = new Set(['server', 'duplex', 'SERVER', 'DUPLEX'])
-
 /** Does what is safe to repeat, again if it is cut off, once plugins that are being replaced just now are there again. */
 async function repeatedly<T>(kernel: Kernel, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   for (let repeats = 0; ; repeats++) {
-    if (kernel.state === 'replacing') await kernel.settled()
+    if (kernel.state === 'replacing') await kernel.settled({ signal })
     try {
       return await work()
     } catch (error) {

@@ -5,7 +5,7 @@ import { KernelError } from './errors.js'
 import type { EventEmitterOf, KernelEvent } from './events.js'
 import type { Logger } from './log.js'
 import type { Random } from './random.js'
-import type { AnyToken, MultiToken, ProvidedType, TokenType } from './token.js'
+import { tokenName, type AnyToken, type MultiToken, type ProvidedType, type TokenType } from './token.js'
 
 /** Contracts by the names under which a plugin wants or provides them. */
 export type TokenMap = Readonly<Record<string, AnyToken>>
@@ -44,7 +44,10 @@ export interface PluginContext<C = unknown> {
    * returned forgets it again, for what comes and goes while the plugin runs. `what` names it in `kernel.describe()`.
    */
   readonly defer: (cleanUp: () => unknown, what?: string) => () => void
-  /** Time. Timers are cancelled when the plugin begins to stop; clean-ups may set further ones, until they are done. */
+  /**
+   * Time. Timers are cancelled when the plugin begins to stop; clean-ups may set further ones, until they are done. Then
+   * holds end, too.
+   */
   readonly clock: Clock
   /** Chance, for anything but secrets. */
   readonly random: Random
@@ -161,6 +164,10 @@ export function makePlugin(options: Options, launch: Plugin['launch'], config?: 
       throw new KernelError('ERR_PLUGIN', `plugin ${name}: ${what} must be a positive number of milliseconds`)
   }
   for (const map of [options.needs, options.optional, options.provides]) checkTokens(name, map ?? {})
+  const provided = Object.values(options.provides ?? {})
+  for (const token of provided.filter((token, i) => provided.indexOf(token) < i)) {
+    throw new KernelError('ERR_PLUGIN', `plugin ${name} provides ${tokenName(token)} twice; provide it once`)
+  }
   const plugin: Plugin = {
     name,
     version: options.version,

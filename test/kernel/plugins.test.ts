@@ -102,6 +102,27 @@ describe('plugins', () => {
     expect(started).to.equal(false)
   })
 
+  it('are given what the constructor that they inherit wants', async () => {
+    class Base {
+      constructor(
+        @use(Voice) readonly voice: Voice,
+        @useOptional(token<{ end: string }>('test/Ending')) readonly ending: { end: string } | undefined
+      ) {}
+    }
+    class Between extends Base {}
+    const seen: unknown[] = []
+    @plugin({ name: 'heir' })
+    class Heir extends Between {
+      start(): void {
+        seen.push(this.voice.loud, this.ending)
+      }
+    }
+    const kernel = kernelOf([voice.with({ loud: true }), Heir])
+    await kernel.start()
+    expect(seen).to.deep.equal([true, undefined])
+    await kernel.stop()
+  })
+
   it('have options that do not exist or are missing named in plain words, whatever the validator', async () => {
     const strict = [z.strictObject({ a: z.number() }), v.strictObject({ a: v.number() })].map((config, i) =>
       definePlugin({ name: `p${i}`, config, start: () => undefined }).with({ b: 1 } as never)

@@ -151,6 +151,30 @@ describe('stopping after a test', () => {
     expect(order).to.have.length(2)
   })
 
+  it('stops a network whose nodes are still starting', async () => {
+    const made: number[] = []
+    const ended: number[] = []
+    let hangs: () => void = () => undefined
+    const hanging = new Promise<void>((resolve) => (hangs = resolve))
+    const witness = (index: number): Plugin =>
+      definePlugin({
+        name: 'witness',
+        start: async (_, context) => {
+          context.defer(() => ended.push(index))
+          if (index < 1) return
+          hangs()
+          await new Promise(() => undefined)
+        }
+      })
+    const options = { nodes: 3, time: 'real', plugins: (i: number) => (made.push(i), [witness(i)]) } as const
+    const given = createTestNetwork(options).catch((error: unknown) => error)
+    await hanging
+    await stopAll()
+    expect(ended).to.deep.equal([1, 0])
+    expect(await given).to.have.property('code', 'ERR_ABORTED')
+    expect(made).to.deep.equal([0, 1])
+  })
+
   it('names what failed to stop, and stops the others all the same', async () => {
     const broken = definePlugin({
       name: 'broken',
