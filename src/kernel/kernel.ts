@@ -74,6 +74,7 @@ export class Kernel implements AsyncDisposable {
   #line: Promise<void> = Promise.resolve()
 
   constructor({ plugins, container, clock = systemClock, random = systemRandom, ...options }: KernelOptions) {
+    if (!Array.isArray(plugins)) throw new KernelError('ERR_PLUGIN', 'the plugins of a kernel are a list')
     const log = sturdyLogger(options.log ?? silentLogger)
     this.#plugins = plugins.map(toPlugin)
     this.#around = { clock, random, log, hub: new EventHub(clock, log) }
@@ -132,6 +133,7 @@ export class Kernel implements AsyncDisposable {
   async #start(stopped: AbortSignal, signal: AbortSignal | undefined): Promise<void> {
     const begun = this.#around.clock.monotonic()
     this.#state = 'starting'
+    this.#startMs = undefined
     try {
       const plan = await this.#plan(this.#plugins, stopped, signal)
       this.#session = new Session(plan, this.#given, this.#around)
@@ -314,6 +316,7 @@ export class Kernel implements AsyncDisposable {
 
   /** Like {@link resolve}, but `undefined` if nobody provides the contract. */
   tryResolve<K extends AnyToken>(token: K): TokenType<K> | undefined {
+    if (typeof token !== 'symbol') throw new KernelError('ERR_PLUGIN', `not a token: ${String(token)}`)
     const session = this.#running
     if (session === undefined) {
       throw new KernelError(

@@ -1,6 +1,6 @@
 import { ReplaySubject, takeUntil, tap, type Observable } from 'rxjs'
 import type { Clock, ClockTimer } from './clock.js'
-import { AbortError, DeadlineError } from './errors.js'
+import { AbortError, DeadlineError, InvalidInputError, messageOf } from './errors.js'
 import type { EventHub } from './event-hub.js'
 import type { EventEmitterOf, KernelEvent } from './events.js'
 import { namedLogger, type Logger } from './log.js'
@@ -84,6 +84,7 @@ export class Scope {
 
   /** Bound to its scope, so that a view may take it along. */
   readonly defer = (run: () => unknown, what = 'clean-up'): (() => void) => {
+    if (typeof (run as unknown) !== 'function') throw new InvalidInputError('a clean-up is a function')
     if (this.#closed) {
       void this.#attempt(run)
       return nothing
@@ -197,10 +198,19 @@ export class Scope {
         return release
       },
       setTimeout: (callback, ms, options) => {
+        if (typeof callback !== 'function' || Number.isNaN(ms)) {
+          throw new InvalidInputError('a timer takes a function, and a number of milliseconds')
+        }
         if (this.#over) return { clear: () => undefined }
         const fire = (): void => {
           timers.delete(timer)
-          callback()
+          try {
+            callback()
+          } catch (error) {
+            // Nobody is there to catch it, so the process would end, and nothing would name the plugin.
+            this.around.log.error(`${this.name}: a timer failed`, error)
+            this.around.hub.emit(this.name, 'node.warning', { message: `a timer failed: ${messageOf(error)}`, error })
+          }
         }
         const inner = clock.setTimeout(fire, ms, options)
         const timer: ClockTimer = {

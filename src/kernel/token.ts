@@ -58,8 +58,13 @@ export function multiToken<T>(name: string, version = 1): MultiToken<T> {
 }
 
 function makeToken(name: string, suffix: string, version: number): symbol {
-  const full = name.includes('/') ? name : `peerloom/${name}`
-  if (!/^[\w.-]+\/[\w.-]+$/.test(full) || !Number.isInteger(version) || version < 1) {
+  const full = String(name).includes('/') ? name : `peerloom/${name}`
+  if (
+    typeof (name as unknown) !== 'string' ||
+    !/^[\w.-]+\/[\w.-]+$/.test(full) ||
+    !Number.isInteger(version) ||
+    version < 1
+  ) {
     throw new KernelError(
       'ERR_PLUGIN',
       `not a token: ${name}@${String(version)} (expected vendor/Contract and a version from 1)`

@@ -5,6 +5,7 @@ import {
   definePlugin,
   forPlugin,
   fromClass,
+  ofType,
   plugin,
   token,
   use,
@@ -13,6 +14,7 @@ import {
   type PerConsumer,
   type PluginContext
 } from '#src/kernel/index.js'
+import { VirtualClock } from '#src/testkit/index.js'
 import { kernelOf, rejection } from './helpers.js'
 
 interface Greeter {
@@ -176,6 +178,52 @@ describe('plugins', () => {
         .to.throw()
         .with.property('code', 'ERR_PLUGIN')
     }
+  })
+
+  it('are told at once what callers without types get wrong', async () => {
+    const bad = (work: () => unknown, code: string): void => {
+      expect(work).to.throw().with.property('code', code)
+    }
+    for (const definition of [undefined, null, {}, { name: 'x' }, { name: 'x', start: 1 }]) {
+      bad(() => definePlugin(definition as never), 'ERR_PLUGIN')
+    }
+    bad(() => definePlugin({ name: 'x', start: () => undefined, health: 5 } as never), 'ERR_PLUGIN')
+    bad(() => definePlugin({ name: 'x', start: () => undefined, startTimeout: '5' } as never), 'ERR_PLUGIN')
+    bad(() => token(undefined as never), 'ERR_PLUGIN')
+    bad(() => kernelOf('x' as never), 'ERR_PLUGIN')
+    const kernel = kernelOf([])
+    await kernel.start()
+    for (const stranger of [undefined, null, 'Router', {}]) bad(() => kernel.resolve(stranger as never), 'ERR_PLUGIN')
+    await kernel.stop()
+    const careless = definePlugin({
+      name: 'careless',
+      start(_, { clock, defer }) {
+        bad(() => defer(5 as never), 'ERR_INVALID_INPUT')
+        bad(() => clock.setTimeout(null as never, 5), 'ERR_INVALID_INPUT')
+        bad(() => clock.setTimeout(() => undefined, NaN), 'ERR_INVALID_INPUT')
+      }
+    })
+    await kernelOf([careless]).start()
+  })
+
+  it('do not end the process when one of their timers throws; it is told in their name', async () => {
+    const clock = new VirtualClock()
+    const boom = new Error('boom')
+    const careless = definePlugin({
+      name: 'careless',
+      start: (_, context) =>
+        void context.clock.setTimeout(() => {
+          throw boom
+        }, 10)
+    })
+    const kernel = kernelOf([careless], { clock })
+    const warnings: unknown[] = []
+    kernel.events.pipe(ofType('node.warning')).subscribe((event) => void warnings.push(event))
+    await kernel.start()
+    await clock.advance(20)
+    expect(warnings).to.have.length(1)
+    expect(warnings[0]).to.include({ plugin: 'careless', message: 'a timer failed: boom', error: boom })
+    await kernel.stop()
   })
 
   it('get a view of their own where an implementation knows its consumers', async () => {

@@ -1,4 +1,12 @@
-import { AbortError, fromClass, messageOf, sleep, type Clock, type Plugin } from '../../kernel/index.js'
+import {
+  AbortError,
+  fromClass,
+  InvalidInputError,
+  messageOf,
+  sleep,
+  type Clock,
+  type Plugin
+} from '../../kernel/index.js'
 import { createNode, type Node } from '../../node.js'
 import { identity } from '../../plugins/identity/index.js'
 import { memoryNetwork, type MemoryHost, type MemoryNetwork } from '../../plugins/memory-network/index.js'
@@ -100,6 +108,7 @@ export class TestNetwork<N extends number = number> implements AsyncDisposable {
 
   /** Lets time go on: virtual time at once, real time by waiting. */
   async run(ms: number): Promise<void> {
+    if (!(ms >= 0 && ms < Infinity)) throw new InvalidInputError(`no time that can pass: ${String(ms)} ms`)
     if (this.clock instanceof VirtualClock) await this.clock.advance(ms)
     else await sleep(this.clock, ms)
   }
