@@ -49,29 +49,9 @@ export class Scope {
     private readonly around: Surroundings
   ) {}
 
-  /** The context that is handed to the plugin. Its costlier parts are made when first used. */
+  /** The context that is handed to the plugin. */
   context(config: unknown): PluginContext {
-    // eslint-disable-next-line @typescript-eslint/no-this-alias
-    const scope = this
-    const { random } = this.around
-    return {
-      name: this.name,
-      config,
-      random,
-      get signal() {
-        return scope.signal
-      },
-      get clock() {
-        return once(this, 'clock', scope.#makeClock())
-      },
-      get events() {
-        return once(this, 'events', scope.#makeEvents())
-      },
-      get log() {
-        return once(this, 'log', namedLogger(scope.name, scope.around.log))
-      },
-      defer: this.defer
-    }
+    return new Context(this, config, this.around.random)
   }
 
   get signal(): AbortSignal {
@@ -180,7 +160,8 @@ export class Scope {
     return new AbortError(`plugin ${this.name} is stopping`)
   }
 
-  #makeClock(): Clock {
+  /** The kernel's clock, with timers and holds that end with the plugin. */
+  makeClock(): Clock {
     const { clock } = this.around
     const timers = (this.#timers = new Set<ClockTimer>())
     const holds = (this.#holds = new Set<() => void>())
@@ -225,7 +206,11 @@ export class Scope {
     }
   }
 
-  #makeEvents(): PluginContext['events'] {
+  makeLog(): Logger {
+    return namedLogger(this.name, this.around.log)
+  }
+
+  makeEvents(): PluginContext['events'] {
     const { hub } = this.around
     const emit: EventEmitterOf = (type, details, options) => {
       hub.emit(this.name, type, details, options?.attempt)
@@ -241,8 +226,38 @@ export class Scope {
   }
 }
 
-/** Replaces a getter by its value. */
-function once<T>(object: object, key: string, value: T): T {
-  Object.defineProperty(object, key, { value, enumerable: true })
-  return value
+/** What a plugin sees of its scope. Its costlier parts are made when first used, since most plugins use few. */
+class Context implements PluginContext {
+  readonly name: string
+  readonly defer: PluginContext['defer']
+  readonly #scope: Scope
+  #clock: Clock | undefined
+  #events: PluginContext['events'] | undefined
+  #log: Logger | undefined
+
+  constructor(
+    scope: Scope,
+    readonly config: unknown,
+    readonly random: Random
+  ) {
+    this.name = scope.name
+    this.defer = scope.defer
+    this.#scope = scope
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal
+  }
+
+  get clock(): Clock {
+    return (this.#clock ??= this.#scope.makeClock())
+  }
+
+  get events(): PluginContext['events'] {
+    return (this.#events ??= this.#scope.makeEvents())
+  }
+
+  get log(): Logger {
+    return (this.#log ??= this.#scope.makeLog())
+  }
 }

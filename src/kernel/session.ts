@@ -267,10 +267,11 @@ export class Session {
   /** A consumer's view of a contract; of one with any number of providers, an array of them. */
   #find(token: AnyToken, consumer: Scope): unknown {
     const providers = this.graph.providers.get(token) ?? []
-    const views = providers.map((provider) => viewFor(this.#running.get(provider)?.provided.get(token), consumer))
-    if (!isMulti(token)) return providers.length > 0 ? views[0] : viewFor(this.given.get(token), consumer)
+    const viewOf = (provider: Plugin): unknown => viewFor(this.#running.get(provider)?.provided.get(token), consumer)
+    const [first] = providers
+    if (!isMulti(token)) return first === undefined ? viewFor(this.given.get(token), consumer) : viewOf(first)
     const given = (this.given.get(token) ?? []) as readonly unknown[]
-    return [...views, ...given.map((implementation) => viewFor(implementation, consumer))]
+    return [...providers.map(viewOf), ...given.map((implementation) => viewFor(implementation, consumer))]
   }
 
   /** For the report: who was under way when the start was given up, and who never began. */
