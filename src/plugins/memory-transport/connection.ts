@@ -93,6 +93,8 @@ export class MemoryConnection implements Connection, StreamHost {
   #receivedBytes = 0
   #closeInfo: CloseInfo | undefined
   #resolveClosed!: (info: CloseInfo) => void
+  /** A sign of life that is waited for. */
+  #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
   constructor(
     private readonly setup: ConnectionSetup,
@@ -126,7 +128,7 @@ export class MemoryConnection implements Connection, StreamHost {
       sentBytes: this.#sentBytes,
       receivedBytes: this.#receivedBytes,
       lostPackets: this.#out.lost,
-      streams: this.#streams.size
+      ...this.#streams.counts
     }
   }
 
@@ -149,6 +151,20 @@ export class MemoryConnection implements Connection, StreamHost {
     return this.tryOpen() ?? this.#streams.wait(signal)
   }
 
+  get heardAt(): number {
+    return this.#heardAt
+  }
+
+  ping(): Promise<boolean> {
+    if (this.#closeInfo !== undefined) return Promise.resolve(false)
+    if (this.#ping === undefined) {
+      let answer!: (alive: boolean) => void
+      this.#ping = { answered: new Promise((resolve) => (answer = resolve)), answer }
+      this.sendFrame({ type: 'ping' })
+    }
+    return this.#ping.answered
+  }
+
   close(code: number = CloseCode.OK, reason = ''): void {
     if (this.#closeInfo !== undefined) return
     const packet = { kind: 'close', to: this.setup.remoteConnectionId, code: wireCode(code), reason } as const
@@ -165,6 +181,7 @@ export class MemoryConnection implements Connection, StreamHost {
       this.#finish({ code: packet.code, reason: packet.reason, by: 'peer', transport: false })
       return
     }
+    this.#answerPing(true)
     const again = this.#out.ack(packet.ack, packet.number === 0, this.#heardAt)
     if (again === false) {
       this.close(CloseCode.PROTOCOL, 'an ack for what was never sent')
@@ -343,8 +360,14 @@ export class MemoryConnection implements Connection, StreamHost {
     else this.#flush()
   }
 
+  #answerPing(alive: boolean): void {
+    this.#ping?.answer(alive)
+    this.#ping = undefined
+  }
+
   #finish(info: CloseInfo): void {
     this.#closeInfo = info
+    this.#answerPing(false)
     this.#timer?.timer.clear()
     this.#timer = undefined
     this.host.ended()

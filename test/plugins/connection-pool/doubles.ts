@@ -33,14 +33,23 @@ export function contact(peer: NodeId, ...hosts: string[]): Contact {
   )
 }
 
-/** A connection that can only be closed. */
+/** A connection without a network: it says what it is told to say. */
 export class FakeConnection implements Partial<Connection> {
   static #count = 0
   readonly id = `fake-${FakeConnection.#count++}`
   readonly transport = 'fake'
   readonly protocol = 'peerloom/1'
   readonly openedAt: number
+  heardAt: number
+  /** Streams that are open now: the peer's, and our own. */
   streams = 0
+  ownStreams = 0
+  openedStreams = 0
+  acceptedStreams = 0
+  /** Whether, and after how many milliseconds, a ping is answered. */
+  answersPings = true
+  pingMs = 0
+  pings = 0
   onStream: Connection['onStream']
   closeInfo: CloseInfo | undefined
   readonly closed: Promise<CloseInfo>
@@ -49,10 +58,10 @@ export class FakeConnection implements Partial<Connection> {
   constructor(
     readonly peer: NodeId,
     readonly direction: 'inbound' | 'outbound',
-    clock: Clock,
+    private readonly clock: Clock,
     readonly remote: Address = { host: '192.0.2.1', port: 1 }
   ) {
-    this.openedAt = clock.monotonic()
+    this.openedAt = this.heardAt = clock.monotonic()
     this.closed = new Promise((resolve) => (this.#resolve = resolve))
   }
 
@@ -66,8 +75,27 @@ export class FakeConnection implements Partial<Connection> {
     this.#resolve(info)
   }
 
+  ping(): Promise<boolean> {
+    this.pings++
+    const answered = new Promise<boolean>((resolve) => {
+      if (!this.answersPings) return
+      this.clock.setTimeout(() => {
+        this.heardAt = this.clock.monotonic()
+        resolve(true)
+      }, this.pingMs)
+    })
+    return Promise.race([answered, this.closed.then(() => false)])
+  }
+
+  /** We open a stream, and it is over at once. */
+  use(): void {
+    this.openedStreams++
+  }
+
   stats(): ReturnType<Connection['stats']> {
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, streams: this.streams }
+    const { streams, ownStreams, openedStreams, acceptedStreams } = this
+    const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...counts }
   }
 
   get asConnection(): Connection {
