@@ -46,7 +46,7 @@ export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
   const connect = (options?: Cancellable): Promise<Connection> =>
     // To connect twice does no harm: there is one connection a peer.
     repeatedly(kernel, options?.signal, async () => {
-      const live = kernel.resolve(ConnectionPool).get(id)
+      const live = await kernel.resolve(ConnectionPool).check(id, { signal: options?.signal })
       return live ?? kernel.resolve(Connector).connect(target, options)
     })
   return { id, connect, rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options) }

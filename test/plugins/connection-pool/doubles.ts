@@ -21,6 +21,9 @@ export function nodeId(n: number): NodeId {
   return NodeId.fromBytes(new Uint8Array(32).fill(n))
 }
 
+/** What waits as long as anyone is connected: the look at who uses what. */
+export const SWEEP = 1
+
 /** The node under test stands between the two others. */
 export const self = nodeId(5)
 export const smaller = nodeId(2)
@@ -78,11 +81,13 @@ export class FakeConnection implements Partial<Connection> {
   ping(): Promise<boolean> {
     this.pings++
     const answered = new Promise<boolean>((resolve) => {
-      if (!this.answersPings) return
-      this.clock.setTimeout(() => {
+      const answer = (): void => {
         this.heardAt = this.clock.monotonic()
         resolve(true)
-      }, this.pingMs)
+      }
+      if (!this.answersPings) return
+      if (this.pingMs === 0) answer()
+      else this.clock.setTimeout(answer, this.pingMs)
     })
     return Promise.race([answered, this.closed.then(() => false)])
   }
