@@ -85,6 +85,8 @@ export class MemoryConnection implements Connection, StreamHost {
   #proved: boolean
   /** Until when the peer is owed an ack. */
   #ackDue = Infinity
+  /** The peer asks for a sign of life. */
+  #pinged = false
   #flushQueued = false
   #timer: { due: number; background: boolean; timer: ClockTimer } | undefined
   readonly #beganAt: number
@@ -191,8 +193,9 @@ export class MemoryConnection implements Connection, StreamHost {
     if (packet.number > 0) {
       const expected = packet.number === this.#in.next
       for (const payload of this.#in.accept(packet.number, packet.frames)) this.#receiveFrames(payload)
-      // A second packet, or one out of order, is acked at once: the peer may have to send one again.
-      const urgent = !expected || this.#in.hasGap || this.#ackDue !== Infinity
+      // A second packet, or one out of order, is acked at once: the peer may have to send one again. A ping is, too.
+      const urgent = !expected || this.#in.hasGap || this.#ackDue !== Infinity || this.#pinged
+      this.#pinged = false
       this.#ackDue = this.#heardAt + (urgent ? 0 : MAX_ACK_DELAY_MS)
     }
     this.#queueFlush()
@@ -214,6 +217,7 @@ export class MemoryConnection implements Connection, StreamHost {
       case 'proof':
         return this.#receiveProof(frame.signature)
       case 'ping':
+        this.#pinged = true
         return true
       case 'streams':
         this.#streams.allow(frame.limit)
