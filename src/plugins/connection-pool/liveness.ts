@@ -72,7 +72,7 @@ export class Liveness {
           },
           error: (error: unknown) => {
             if (error instanceof PeerloomError && error.code === 'ERR_LIMIT') resolve(undefined)
-            else reject(error as Error)
+            else reject(error)
           },
           complete: () => {
             if (alive === undefined && current.heardAt === heardAt) entry.doubtedAt = heardAt

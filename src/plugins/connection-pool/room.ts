@@ -119,5 +119,8 @@ function isEvictable(resident: Resident): boolean {
 }
 
 function first<R>(all: readonly R[], compare: (a: R, b: R) => number): R | undefined {
-  return all.reduce<R | undefined>((best, next) => (best === undefined || compare(next, best) < 0 ? next : best), undefined)
+  return all.reduce<R | undefined>(
+    (best, next) => (best === undefined || compare(next, best) < 0 ? next : best),
+    undefined
+  )
 }

@@ -30,11 +30,7 @@ export function orElse(otherWay: () => Observable<PathStep>): ConnectStage {
 }
 
 /** The connection that there is already, if there is one and the peer gives a sign of life. */
-export function liveConnection(
-  pool: ConnectionPool,
-  peer: NodeId,
-  options?: PoolDialOptions
-): Observable<PathStep> {
+export function liveConnection(pool: ConnectionPool, peer: NodeId, options?: PoolDialOptions): Observable<PathStep> {
   return defer(() => from(pool.check(peer, options))).pipe(
     filter((connection) => connection !== undefined),
     map((connection): PathStep => ({ type: 'connected', connection }))
