@@ -70,7 +70,7 @@ export class Liveness {
           next: (step) => {
             if (step.type === 'connected') alive = step.connection
           },
-          error: (error: unknown) => {
+          error: (error: Error) => {
             if (error instanceof PeerloomError && error.code === 'ERR_LIMIT') resolve(undefined)
             else reject(error)
           },

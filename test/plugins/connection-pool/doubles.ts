@@ -160,16 +160,35 @@ export interface Setting {
   readonly pool: ConnectionPool
   readonly events: KernelEvent[]
   readonly errors: unknown[]
-  /** The peer connects to this node. */
-  readonly arrive: (peer: NodeId) => FakeConnection
+  /** The peer connects to this node, from 192.0.2.1 unless another host is given. */
+  readonly arrive: (peer: NodeId, host?: string) => FakeConnection
+  /** The pool as each of its users sees it, by the user's name. */
+  readonly views: ReadonlyMap<string, ConnectionPool>
+  /** Stops one user and starts another of that name. */
+  readonly restartUser: (name: string) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
-/** A started pool over doubles. `names` is what names resolve to, with the time it takes. */
-export async function startPool(
-  options: ConnectionPoolOptions & { names?: Record<string, { ms: number; hosts: string[] }>; bound?: string } = {}
-): Promise<Setting> {
-  const { names = {}, bound = '0.0.0.0', ...config } = options
+interface PoolOptions extends ConnectionPoolOptions {
+  /** What names resolve to, with the time it takes. */
+  readonly names?: Record<string, { ms: number; hosts: string[] }>
+  readonly bound?: string
+  /** Names of plugins that use the pool. */
+  readonly users?: readonly string[]
+}
+
+/** A started pool over doubles. */
+export async function startPool(options: PoolOptions = {}): Promise<Setting> {
+  const { names = {}, bound = '0.0.0.0', users = [], ...config } = options
+  const views = new Map<string, ConnectionPool>()
+  const userPlugin = (name: string) =>
+    definePlugin({
+      name,
+      needs: { pool: ConnectionPool },
+      start({ pool }) {
+        views.set(name, pool)
+      }
+    })
   const clock = new VirtualClock()
   const transport = new FakeTransport(clock)
   const errors: unknown[] = []
@@ -194,7 +213,7 @@ export async function startPool(
   })
   const ignore = (): void => undefined
   const log: Logger = { debug: ignore, info: ignore, warn: ignore, error: (...all) => errors.push(all) }
-  const kernel = createKernel({ plugins: [doubles, connectionPool.with(config)], clock, log })
+  const kernel = createKernel({ plugins: [doubles, connectionPool.with(config), ...users.map(userPlugin)], clock, log })
   const events: KernelEvent[] = []
   kernel.events.subscribe((event) => events.push(event))
   await clock.until(kernel.start())
@@ -204,8 +223,10 @@ export async function startPool(
     pool: kernel.resolve(ConnectionPool),
     events,
     errors,
-    arrive(peer) {
-      const connection = new FakeConnection(peer, 'inbound', clock)
+    views,
+    restartUser: (name) => clock.until(kernel.replace(userPlugin(name))),
+    arrive(peer, host) {
+      const connection = new FakeConnection(peer, 'inbound', clock, host === undefined ? undefined : { host, port: 1 })
       transport.onConnection?.(connection.asConnection)
       return connection
     },
