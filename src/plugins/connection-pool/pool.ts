@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { EventEmitter } from 'eventemitter3'
 import { defer, of, Subject, throwError, type Observable } from 'rxjs'
 import { InvalidInputError, PeerloomError, type Address, type Contact, type NodeId } from '../../model/index.js'
@@ -56,6 +57,8 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
     private readonly ctx: PluginContext<ConnectionPoolConfig>
   ) {
     const { clock, config } = ctx
+    // Every dial listens; more than ten of them are no leak.
+    setMaxListeners(0, ctx.signal)
     this.#roster = new Roster({ self: on.identity.nodeId, clock, drainMs: config.drainMs })
     this.#residence = new Residence(this.#roster, this.#wishes, clock, config)
     this.#sweep = new IdleSweep(this.#residence, clock, config.idleMs)
