@@ -1,5 +1,7 @@
 import {
   Clock,
+  CloseCode,
+  ConnectionClosedError,
   ConnectionPool,
   Connector,
   PeerloomError,
@@ -30,6 +32,7 @@ export interface Peer {
   /**
    * The peer's methods as functions. They connect when called, and live as long as the node. A call of a method marked
    * `idempotent` that is cut off (a connection ends, a plugin of either side is replaced) is made again, up to 3 times.
+   * So is any unary call that the peer has not seen, because it was just closing a connection that nobody used.
    */
   rpc<const M extends Manifest>(manifest: M, options?: RegisterOptions): Client<M>
   /** A live connection to the peer; rejects with a `ConnectError`. */
@@ -69,8 +72,9 @@ function lastingClient<const M extends Manifest>(
   const lasting = Object.entries(manifest).map(([name, method]): [string, unknown] => {
     const call = (...args: unknown[]): unknown => present()[name]?.(...args)
     // A call that gives a promise rejects; one that gives an iterator can only throw.
-    if (STREAMING.has('kind' in method ? method.kind : method.type)) return [name, call]
-    if (!('kind' in method) || method.kind !== 'unary' || method.idempotent !== true) {
+    const kind = 'kind' in method ? method.kind : method.type
+    if (STREAMING.has(kind)) return [name, call]
+    if (kind !== 'unary' && kind !== 'UNARY') {
       return [
         name,
         async (...args: unknown[]) => {
@@ -79,10 +83,12 @@ function lastingClient<const M extends Manifest>(
         }
       ]
     }
+    const isRepeatable =
+      'kind' in method && method.kind === 'unary' && method.idempotent === true ? wasCutOff : wasNotSeen
     return [
       name,
       (input: unknown, callOptions?: CallOptions) =>
-        repeatedly(kernel, callOptions?.signal, () => call(input, callOptions) as Promise<unknown>)
+        repeatedly(kernel, callOptions?.signal, () => call(input, callOptions) as Promise<unknown>, isRepeatable)
     ]
   })
   return Object.fromEntries(lasting) as Client<M>
@@ -91,19 +97,32 @@ function lastingClient<const M extends Manifest>(
 /** Kinds of methods and types of callers whose calls give an iterator. */
 const STREAMING = new Set(['server', 'duplex', 'SERVER', 'DUPLEX'])
 
-/** Does what is safe to repeat, again if it is cut off, once plugins that are being replaced just now are there again. */
-async function repeatedly<T>(kernel: Kernel, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+/**
+ * Does something, and again if it has failed in a way in which it is safe to repeat, once plugins that are being
+ * replaced just now are there again.
+ */
+async function repeatedly<T>(
+  kernel: Kernel,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+  isRepeatable = wasCutOff
+): Promise<T> {
   for (let repeats = 0; ; repeats++) {
     if (kernel.state === 'replacing') await kernel.settled()
     try {
       return await work()
     } catch (error) {
-      if (repeats === MAX_REPEATS || signal?.aborted === true || !wasCutOff(error)) throw error
+      if (repeats === MAX_REPEATS || signal?.aborted === true || !isRepeatable(error)) throw error
       if (kernel.state === 'replacing') continue
       if (kernel.state !== 'started') throw error
       await sleep(kernel.resolve(Clock), REPEAT_DELAY_MS * 2 ** repeats, signal)
     }
   }
+}
+
+/** Whether a call never reached its peer: that closed the connection because there was no stream on it. */
+function wasNotSeen(error: unknown): boolean {
+  return error instanceof ConnectionClosedError && error.info.by === 'peer' && error.info.code === CloseCode.IDLE
 }
 
 /** Whether something ended because what it ran on did, on this side or the other, and not by itself. */
