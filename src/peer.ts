@@ -71,20 +71,28 @@ function lastingClient<const M extends Manifest>(
   }
   const lasting = Object.entries(manifest).map(([name, method]): [string, unknown] => {
     const call = (...args: unknown[]): unknown => present()[name]?.(...args)
-    // A call that gives a promise rejects; one that gives an iterator can only throw.
-    const kind = 'kind' in method ? method.kind : method.type
-    if (STREAMING.has(kind)) return [name, call]
-    if (kind !== 'unary' && kind !== 'UNARY') {
+    const kind = ('kind' in method ? method.kind : method.type).toLowerCase()
+    const untilReplaced = async (args: readonly unknown[]): Promise<void> => {
+      const { signal } = (args[kind === 'raw' ? 2 : 1] ?? {}) as CallOptions
+      if (kernel.state === 'replacing') await kernel.settled({ signal })
+    }
+    if (kind === 'server' || kind === 'duplex') {
+      const later = async function* (args: unknown[]): AsyncGenerator {
+        await untilReplaced(args)
+        yield* call(...args) as AsyncIterable<unknown>
+      }
+      return [name, (...args: unknown[]) => (kernel.state === 'replacing' ? later(args) : call(...args))]
+    }
+    if (kind !== 'unary') {
       return [
         name,
         async (...args: unknown[]) => {
-          if (kernel.state === 'replacing') await kernel.settled()
+          await untilReplaced(args)
           return call(...args)
         }
       ]
     }
-    const isRepeatable =
-      'kind' in method && method.kind === 'unary' && method.idempotent === true ? wasCutOff : wasNotSeen
+    const isRepeatable = 'idempotent' in method && method.idempotent === true ? wasCutOff : wasNotSeen
     return [
       name,
       (input: unknown, callOptions?: CallOptions) =>
@@ -93,9 +101,6 @@ function lastingClient<const M extends Manifest>(
   })
   return Object.fromEntries(lasting) as Client<M>
 }
-
-/** Kinds of methods and types of callers whose calls give an iterator. */
-const STREAMING = new Set(['server', 'duplex', 'SERVER', 'DUPLEX'])
 
 /**
  * Does something, and again if it has failed in a way in which it is safe to repeat, once plugins that are being
@@ -108,7 +113,7 @@ async function repeatedly<T>(
   isRepeatable = wasCutOff
 ): Promise<T> {
   for (let repeats = 0; ; repeats++) {
-    if (kernel.state === 'replacing') await kernel.settled()
+    if (kernel.state === 'replacing') await kernel.settled({ signal })
     try {
       return await work()
     } catch (error) {

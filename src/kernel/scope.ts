@@ -1,6 +1,6 @@
-import { Subject, takeUntil, tap, type Observable } from 'rxjs'
+import { ReplaySubject, takeUntil, tap, type Observable } from 'rxjs'
 import type { Clock, ClockTimer } from './clock.js'
-import { AbortError, DeadlineError } from './errors.js'
+import { AbortError, DeadlineError, InvalidInputError, messageOf } from './errors.js'
 import type { EventHub } from './event-hub.js'
 import type { EventEmitterOf, KernelEvent } from './events.js'
 import { namedLogger, type Logger } from './log.js'
@@ -37,8 +37,9 @@ export class Scope {
   #cleanUps: Set<CleanUp> | undefined
   #subscriptions = 0
   #controller: AbortController | undefined
-  #ended: Subject<void> | undefined
+  #ended: ReplaySubject<void> | undefined
   #timers: Set<ClockTimer> | undefined
+  #holds: Set<() => void> | undefined
   #closed = false
   #aborted = false
   #over = false
@@ -83,6 +84,7 @@ export class Scope {
 
   /** Bound to its scope, so that a view may take it along. */
   readonly defer = (run: () => unknown, what = 'clean-up'): (() => void) => {
+    if (typeof (run as unknown) !== 'function') throw new InvalidInputError('a clean-up is a function')
     if (this.#closed) {
       void this.#attempt(run)
       return nothing
@@ -121,8 +123,15 @@ export class Scope {
     this.#ended?.next()
     this.#clearTimers()
     if (this.#cleanUps !== undefined && this.#cleanUps.size > 0) return this.#unwind(this.#cleanUps, timeoutMs)
-    this.#over = true
+    this.#finish()
     return []
+  }
+
+  #finish(): void {
+    this.#over = true
+    // Clean-ups may have set timers of their own, and hold the clock until they are done.
+    this.#clearTimers()
+    for (const release of this.#holds ?? []) release()
   }
 
   #clearTimers(): void {
@@ -154,9 +163,7 @@ export class Scope {
         resolve()
       })
     })
-    // Clean-ups may have set timers of their own.
-    this.#over = true
-    this.#clearTimers()
+    this.#finish()
     return [...errors]
   }
 
@@ -176,15 +183,34 @@ export class Scope {
   #makeClock(): Clock {
     const { clock } = this.around
     const timers = (this.#timers = new Set<ClockTimer>())
+    const holds = (this.#holds = new Set<() => void>())
     return {
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
-      hold: () => clock.hold(),
+      hold: () => {
+        if (this.#over) return nothing
+        const end = clock.hold()
+        const release = (): void => {
+          holds.delete(release)
+          end()
+        }
+        holds.add(release)
+        return release
+      },
       setTimeout: (callback, ms, options) => {
+        if (typeof callback !== 'function' || Number.isNaN(ms)) {
+          throw new InvalidInputError('a timer takes a function, and a number of milliseconds')
+        }
         if (this.#over) return { clear: () => undefined }
         const fire = (): void => {
           timers.delete(timer)
-          callback()
+          try {
+            callback()
+          } catch (error) {
+            // Nobody is there to catch it, so the process would end, and nothing would name the plugin.
+            this.around.log.error(`${this.name}: a timer failed`, error)
+            this.around.hub.emit(this.name, 'node.warning', { message: `a timer failed: ${messageOf(error)}`, error })
+          }
         }
         const inner = clock.setTimeout(fire, ms, options)
         const timer: ClockTimer = {
@@ -204,7 +230,9 @@ export class Scope {
     const emit: EventEmitterOf = (type, details, options) => {
       hub.emit(this.name, type, details, options?.attempt)
     }
-    const ended = (this.#ended = new Subject<void>())
+    // One that remembers, for a start that was given up and subscribes all the same.
+    const ended = (this.#ended = new ReplaySubject<void>(1))
+    if (this.#closed) ended.next()
     const stream: Observable<KernelEvent> = hub.events.pipe(
       takeUntil(ended),
       tap({ subscribe: () => this.#subscriptions++, finalize: () => this.#subscriptions-- })

@@ -13,7 +13,7 @@ import {
   throwError
 } from 'rxjs'
 import type { Observable } from 'rxjs'
-import type { z } from 'zod'
+import type * as v from 'valibot'
 import { InvalidInputError, NodeId, type Contact } from '../../model/index.js'
 import {
   ConnectError,
@@ -41,7 +41,7 @@ const MAX_HINTS = 8
 /** 48 bits: unique among the attempts that any log will hold. */
 const ATTEMPT_ID_BYTES = 6
 
-type Context = PluginContext<z.output<typeof connectorOptions>>
+type Context = PluginContext<v.InferOutput<typeof connectorOptions>>
 
 interface Attempt {
   readonly id: string

@@ -3,6 +3,7 @@ import { generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import * as x509 from '@peculiar/x509'
 import { expect } from 'chai'
+import { parse } from 'valibot'
 import {
   chunksOf,
   type Clock,
@@ -153,7 +154,7 @@ async function startOdd(certificate: Certificate): Promise<{ address: Address } 
     quiche: await loadQuiche(),
     datagrams,
     certificate,
-    options: quicTransportOptions.parse({}),
+    options: parse(quicTransportOptions, {}),
     clock: systemClock,
     log: silentLogger
   })
