@@ -46,31 +46,41 @@ const REPEAT_DELAY_MS = 100
 
 export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
   const id = target instanceof Contact ? target.id : target
-  const connect = (options?: Cancellable): Promise<Connection> =>
+  const connect = (options?: Cancellable & { readonly maxSilenceMs?: number }): Promise<Connection> =>
     // To connect twice does no harm: there is one connection a peer.
     repeatedly(kernel, options?.signal, async () => {
-      const live = await kernel.resolve(ConnectionPool).check(id, { signal: options?.signal })
+      const live = await kernel.resolve(ConnectionPool).check(id, options)
       return live ?? kernel.resolve(Connector).connect(target, options)
     })
-  return { id, connect, rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options) }
+  return {
+    id,
+    connect: (options) => connect(options),
+    rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options)
+  }
 }
 
 /** A client that outlives restarts: each call goes through the registry that is there then. */
 function lastingClient<const M extends Manifest>(
   kernel: Kernel,
-  connect: (options: Cancellable) => Promise<Connection>,
+  connect: (options: Cancellable & { readonly maxSilenceMs?: number }) => Promise<Connection>,
   manifest: M,
   options?: RegisterOptions
 ): Client<M> {
   type Functions = Record<string, (...args: unknown[]) => unknown>
-  let made: { registry: RpcRegistry; client: Functions } | undefined
-  const present = (): Functions => {
+  let made: { registry: RpcRegistry; careful: Functions; bold: Functions } | undefined
+  // What is repeated if it is lost need not wait until the peer has shown that it is still there.
+  const connectBoldly = ({ signal }: Cancellable): Promise<Connection> => connect({ signal, maxSilenceMs: Infinity })
+  const present = (): { careful: Functions; bold: Functions } => {
     const registry = kernel.resolve(RpcRegistry)
-    if (made?.registry !== registry) made = { registry, client: registry.client(connect, manifest, options) as never }
-    return made.client
+    if (made?.registry !== registry) {
+      const [careful, bold] = [connect, connectBoldly].map((to) => registry.client(to, manifest, options))
+      made = { registry, careful: careful as never, bold: bold as never }
+    }
+    return made
   }
   const lasting = Object.entries(manifest).map(([name, method]): [string, unknown] => {
-    const call = (...args: unknown[]): unknown => present()[name]?.(...args)
+    const idempotent = 'idempotent' in method && method.idempotent
+    const call = (...args: unknown[]): unknown => present()[idempotent ? 'bold' : 'careful'][name]?.(...args)
     const kind = ('kind' in method ? method.kind : method.type).toLowerCase()
     const untilReplaced = async (args: readonly unknown[]): Promise<void> => {
       const { signal } = (args[kind === 'raw' ? 2 : 1] ?? {}) as CallOptions
@@ -92,7 +102,7 @@ function lastingClient<const M extends Manifest>(
         }
       ]
     }
-    const isRepeatable = 'idempotent' in method && method.idempotent === true ? wasCutOff : wasNotSeen
+    const isRepeatable = idempotent ? wasCutOff : wasNotSeen
     return [
       name,
       (input: unknown, callOptions?: CallOptions) =>

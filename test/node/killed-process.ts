@@ -4,7 +4,10 @@ import { Contact, createNode, definePlugin, identity, RpcRegistry, unary } from 
  * A node in a process that is to be killed: `seed port`, the key and where it listens. Says its contact, calls the nodes
  * that it is sent the contacts of, and says what they answer.
  */
-export const api = { pid: unary<object, { pid: number }>(() => ({ pid: process.pid })) }
+export const api = {
+  pid: unary<object, { pid: number }>(() => ({ pid: process.pid })),
+  pidAgain: unary<object, { pid: number }>(() => ({ pid: process.pid }), { idempotent: true })
+}
 
 export const pids = definePlugin({
   name: 'pids',

@@ -27,8 +27,8 @@ export interface PoolDialOptions {
   /** Names the attempt in events. */
   readonly attempt?: string | undefined
   /**
-   * For how many milliseconds the peer may have been silent for a connection to be used at once; half a second unless
-   * configured otherwise. Give `Infinity` for what may as well fail: a peer that does not answer is noticed all the same,
+   * For how many milliseconds the peer may have been silent for a connection to be used at once; 200 unless configured
+   * otherwise. Give `Infinity` for what may as well fail: a peer that does not answer is noticed all the same,
    * only later.
    */
   readonly maxSilenceMs?: number | undefined

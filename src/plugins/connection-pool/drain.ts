@@ -14,13 +14,18 @@ const DRAIN_POLL_MS = 250
  * the one that is kept; after `drainMs` at the latest; or as soon as it is clear that the peer knows nothing of it any
  * more. The returned function keeps it after all.
  */
-export function drain(connection: Connection, winner: Connection, clock: Clock, drainMs: number): () => void {
+export function drain(
+  connection: Connection,
+  winner: Connection,
+  clock: Clock,
+  { drainMs, silenceMs = silenceLimitMs(connection) }: { drainMs: number; silenceMs?: number | undefined }
+): () => void {
   const startedAt = clock.monotonic()
   let timer: ClockTimer
   // A peer that was restarted: whoever waits for it on this connection waits in vain.
   const silence = clock.setTimeout(() => {
     connection.close(CloseCode.DUPLICATE, 'the peer has another one and does not answer on this')
-  }, silenceLimitMs(connection))
+  }, silenceMs)
   void connection.ping().then(() => {
     silence.clear()
   })

@@ -18,9 +18,10 @@ export const connectionPoolOptions = v.strictObject({
   idleMs: duration(1_000, DAY_MS, 120_000),
   /**
    * Milliseconds that a peer may have been silent for a connection to be used at once. Beyond it the peer is asked for
-   * a sign of life first, which takes a round trip, so that nothing is sent to one that was restarted meanwhile.
+   * a sign of life first, which takes a round trip, so that nothing is sent to one that was restarted meanwhile. No
+   * process is killed and started again in less than the default.
    */
-  maxSilenceMs: duration(0, DAY_MS, 500),
+  maxSilenceMs: duration(0, DAY_MS, 200),
   /** After how many milliseconds the next address of a contact is dialled beside those under way. RFC 8305 §5: 250. */
   staggerMs: duration(10, 5_000, 250),
   /** Milliseconds that a dial may take, all addresses of a contact together. */

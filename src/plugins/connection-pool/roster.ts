@@ -3,7 +3,7 @@ import type { NodeId } from '../../model/index.js'
 import { supersedes } from './arbiter.js'
 import { drain } from './drain.js'
 import { originOf, type Origin } from './origin.js'
-import { silenceLimitMs } from './silence.js'
+import { answerLimitMs, silenceLimitMs } from './silence.js'
 import { Usage } from './usage.js'
 
 /** Connections to one peer that may drain at once; the oldest is closed when there are more. */
@@ -71,7 +71,8 @@ export class Roster {
       this.#use(entry, connection)
     } else if (current === lost || supersedes(this.setting.self, peer, current, connection)) {
       this.#use(entry, connection)
-      this.#drain(entry, current)
+      // One that has been asked already gets a second chance, no more: its callers wait.
+      this.#drain(entry, current, current === lost ? answerLimitMs(current) : undefined)
     } else {
       this.#drain(entry, connection)
       if (connection.direction === 'inbound') this.#suspect(entry)
@@ -149,9 +150,9 @@ export class Roster {
     return true
   }
 
-  #drain({ draining, current }: Entry, connection: Connection): void {
+  #drain({ draining, current }: Entry, connection: Connection, silenceMs?: number): void {
     const { clock, drainMs } = this.setting
-    draining.set(connection, drain(connection, current, clock, drainMs))
+    draining.set(connection, drain(connection, current, clock, { drainMs, silenceMs }))
     const [oldest] = draining
     if (oldest === undefined || draining.size <= MAX_DRAINING) return
     const [surplus, stopDraining] = oldest

@@ -17,7 +17,7 @@ describe('memory-transport says no more than it must', () => {
     const sentFor = async (value: number): Promise<number> => {
       const before = network.network.stats.sent
       await network.until(alice.peer(bob.id).rpc(api).square({ value }))
-      await network.run(400)
+      await network.run(100)
       return network.network.stats.sent - before
     }
     await network.run(1_000)
