@@ -44,6 +44,7 @@ export class Residence {
       if (least.usage.ownStreams > 0) continue
       this.#closed.evicted++
       this.roster.close(least.peer, CloseCode.LIMIT, 'another peer needs the room more')
+      return undefined
     }
   }
 
@@ -60,7 +61,9 @@ export class Residence {
     const { live } = this.roster
     for (const entry of live) this.#look(entry)
     for (const entry of live) {
-      if (entry.usage.streams > 0 || idleDue(this.#resident(entry), this.config) > now) continue
+      // `CloseCode.IDLE` tells the peer that nothing it asked for was seen, so what drains has to be over first.
+      if (entry.usage.streams > 0 || entry.draining.size > 0) continue
+      if (idleDue(this.#resident(entry), this.config) > now) continue
       this.#closed.idle++
       this.roster.close(entry.peer, CloseCode.IDLE, 'nobody uses it')
     }

@@ -56,6 +56,19 @@ describe('a connection that nobody uses', () => {
     await stop()
   })
 
+  it('is not closed while another one to the same peer is still being drained', async () => {
+    const { clock, transport, pool, arrive, stop } = await startPool({ idleMs: 1_000, drainMs: 10_000 })
+    transport.plans.set('192.0.2.1', { ms: 0 })
+    const own = await clock.until(pool.dial(contact(larger, '192.0.2.1')))
+    const loser = arrive(larger)
+    loser.streams = 1
+    await clock.advance(9_000)
+    expect([own.closeInfo, loser.closeInfo]).to.deep.equal([undefined, undefined])
+    await clock.advance(2_000)
+    expect([own.closeInfo?.code, loser.closeInfo?.code]).to.deep.equal([CloseCode.IDLE, CloseCode.DUPLICATE])
+    await stop()
+  })
+
   it('has its time counted anew when another one takes its place', async () => {
     const { clock, pool, arrive, stop } = await startPool({ idleMs: IDLE_MS })
     const first = arrive(larger)
