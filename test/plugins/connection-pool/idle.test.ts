@@ -73,9 +73,8 @@ describe('a connection that nobody uses', () => {
     const { clock, pool, arrive, stop } = await startPool({ idleMs: IDLE_MS })
     const first = arrive(larger)
     first.acceptedStreams = 100
-    await clock.advance(LOOK_MS)
+    await clock.advance(IDLE_MS + LOOK_MS / 2)
     const second = arrive(larger)
-    await clock.advance(IDLE_MS)
     // Fewer than on the first, but use all the same.
     second.acceptedStreams = 1
     await clock.advance(IDLE_MS)
