@@ -29,20 +29,29 @@ export function drain(
   void connection.ping().then(() => {
     silence.clear()
   })
-  // The peer may have given the winner up without our having heard of it: both sides would then close the last one.
-  let confirmed = false
-  void winner.ping().then((alive) => (confirmed = alive))
+  let over = false
   const wait = (ms: number): void => {
     timer = clock.setTimeout(look, ms)
   }
+  const end = (): void => {
+    if (!over) connection.close(CloseCode.DUPLICATE, 'another one is kept')
+  }
   const look = (): void => {
     const leftMs = startedAt + drainMs - clock.monotonic()
-    const done = confirmed && connection.stats().streams === 0
-    if (leftMs <= 0 || done) connection.close(CloseCode.DUPLICATE, 'another one is kept')
-    else wait(Math.min(DRAIN_POLL_MS, leftMs))
+    if (leftMs <= 0) {
+      end()
+      return
+    }
+    wait(Math.min(DRAIN_POLL_MS, leftMs))
+    if (connection.stats().streams > 0) return
+    // The peer may have given the winner up without our having heard of it: both sides would then close their last one.
+    void winner.ping().then((alive) => {
+      if (alive) end()
+    })
   }
   wait(Math.min(DRAIN_GRACE_MS, drainMs))
   return () => {
+    over = true
     timer.clear()
     silence.clear()
   }

@@ -72,7 +72,7 @@ export class Roster {
     } else if (current === lost || supersedes(this.setting.self, peer, current, connection)) {
       this.#use(entry, connection)
       // One that has been asked already gets a second chance, no more: its callers wait.
-      this.#drain(entry, current, current === lost ? answerLimitMs(current) : undefined)
+      this.#drain(entry, current, current === lost ? 2 * answerLimitMs(current) : undefined)
     } else {
       this.#drain(entry, connection)
       if (connection.direction === 'inbound') this.#suspect(entry)
