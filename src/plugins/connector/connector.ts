@@ -137,10 +137,10 @@ export class PathFinder implements Connector {
     const dial = dialContacts(pool, { attempt, tried: new Set() })
     // A peer that has come to us needs no looking up; what is being dialled is the pool's to settle.
     const arrived = pool.peers$.pipe(filter(({ type, connection }) => type === 'connected' && connection.peer === peer))
-    return liveConnection(pool, peer).pipe(
+    return liveConnection(pool, peer, { attempt }).pipe(
       orElse(() => knownContact(contact).pipe(dial)),
       orElse(() => findContacts(router, peer, { attempt, hints }).pipe(takeUntil(arrived), dial)),
-      orElse(() => liveConnection(pool, peer)),
+      orElse(() => liveConnection(pool, peer, { attempt })),
       within(config.connectTimeoutMs, clock),
       reportFailure(peer, clock)
     )

@@ -378,7 +378,11 @@ describe('connections over QUIC', () => {
     await new Promise((resolve) => setTimeout(resolve, 700))
     expect(pair.out.closeInfo).to.equal(undefined)
     silent = true
+    // What was under way has arrived then.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const pinged = pair.out.ping()
     expect(await pair.out.closed).to.include({ by: 'timeout' })
+    expect(await pinged).to.equal(false)
   })
 
   it('fail to dial where nothing answers, at the deadline', async () => {
