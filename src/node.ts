@@ -25,6 +25,7 @@ import {
   type PluginClass,
   type Random
 } from './kernel/index.js'
+import { checkOptions } from './checked-options.js'
 import { Contact, InvalidInputError, NodeId, type Address } from './model/index.js'
 import { makePeer, type Peer } from './peer.js'
 import { bootstrap } from './plugins/bootstrap/index.js'
@@ -186,7 +187,8 @@ export class Node implements AsyncDisposable {
 
 function targetOf(target: string | Contact): NodeId | Contact {
   if (target instanceof Contact) return target
-  if (typeof (target as unknown) !== 'string') throw new InvalidInputError('expected a node id or a contact')
+  if (typeof (target as unknown) !== 'string')
+    throw new InvalidInputError('expected a node id or a contact, or the text of one')
   return target.includes('@') ? Contact.parse(target) : NodeId.parse(target)
 }
 
@@ -243,6 +245,7 @@ function assemble(options: NodeOptions): Plugin[] {
  * Throws `ERR_CONFIG` and `ERR_PLUGIN`.
  */
 export function prepareNode(options: Omit<NodeOptions, 'signal'> = {}): Node {
+  checkOptions(options)
   const { container, log, clock, random } = options
   const kernel = createKernel({
     plugins: assemble(options),

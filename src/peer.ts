@@ -1,5 +1,7 @@
 import {
   Clock,
+  CloseCode,
+  ConnectionClosedError,
   ConnectionPool,
   Connector,
   PeerloomError,
@@ -30,6 +32,7 @@ export interface Peer {
   /**
    * The peer's methods as functions. They connect when called, and live as long as the node. A call of a method marked
    * `idempotent` that is cut off (a connection ends, a plugin of either side is replaced) is made again, up to 3 times.
+   * So is any unary call that the peer has not seen, because it was just closing a connection that nobody used.
    */
   rpc<const M extends Manifest>(manifest: M, options?: RegisterOptions): Client<M>
   /** A live connection to the peer; rejects with a `ConnectError`. */
@@ -43,67 +46,98 @@ const REPEAT_DELAY_MS = 100
 
 export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
   const id = target instanceof Contact ? target.id : target
-  const connect = (options?: Cancellable): Promise<Connection> =>
+  const connect = (options?: Cancellable & { readonly maxSilenceMs?: number }): Promise<Connection> =>
     // To connect twice does no harm: there is one connection a peer.
     repeatedly(kernel, options?.signal, async () => {
-      const live = kernel.resolve(ConnectionPool).get(id)
+      const live = await kernel.resolve(ConnectionPool).check(id, options)
       return live ?? kernel.resolve(Connector).connect(target, options)
     })
-  return { id, connect, rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options) }
+  return {
+    id,
+    connect: (options) => connect(options),
+    rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options)
+  }
 }
 
 /** A client that outlives restarts: each call goes through the registry that is there then. */
 function lastingClient<const M extends Manifest>(
   kernel: Kernel,
-  connect: (options: Cancellable) => Promise<Connection>,
+  connect: (options: Cancellable & { readonly maxSilenceMs?: number }) => Promise<Connection>,
   manifest: M,
   options?: RegisterOptions
 ): Client<M> {
   type Functions = Record<string, (...args: unknown[]) => unknown>
-  let made: { registry: RpcRegistry; client: Functions } | undefined
-  const present = (): Functions => {
+  let made: { registry: RpcRegistry; careful: Functions; bold: Functions } | undefined
+  // What is repeated if it is lost need not wait until the peer has shown that it is still there.
+  const connectBoldly = ({ signal }: Cancellable): Promise<Connection> => connect({ signal, maxSilenceMs: Infinity })
+  const present = (): { careful: Functions; bold: Functions } => {
     const registry = kernel.resolve(RpcRegistry)
-    if (made?.registry !== registry) made = { registry, client: registry.client(connect, manifest, options) as never }
-    return made.client
+    if (made?.registry !== registry) {
+      const [careful, bold] = [connect, connectBoldly].map((to) => registry.client(to, manifest, options))
+      made = { registry, careful: careful as never, bold: bold as never }
+    }
+    return made
   }
   const lasting = Object.entries(manifest).map(([name, method]): [string, unknown] => {
-    const call = (...args: unknown[]): unknown => present()[name]?.(...args)
-    // A call that gives a promise rejects; one that gives an iterator can only throw.
-    if (STREAMING.has('kind' in method ? method.kind : method.type)) return [name, call]
-    if (!('kind' in method) || method.kind !== 'unary' || method.idempotent !== true) {
+    const idempotent = 'idempotent' in method && method.idempotent
+    const call = (...args: unknown[]): unknown => present()[idempotent ? 'bold' : 'careful'][name]?.(...args)
+    const kind = ('kind' in method ? method.kind : method.type).toLowerCase()
+    const untilReplaced = async (args: readonly unknown[]): Promise<void> => {
+      const { signal } = (args[kind === 'raw' ? 2 : 1] ?? {}) as CallOptions
+      if (kernel.state === 'replacing') await kernel.settled({ signal })
+    }
+    if (kind === 'server' || kind === 'duplex') {
+      const later = async function* (args: unknown[]): AsyncGenerator {
+        await untilReplaced(args)
+        yield* call(...args) as AsyncIterable<unknown>
+      }
+      return [name, (...args: unknown[]) => (kernel.state === 'replacing' ? later(args) : call(...args))]
+    }
+    if (kind !== 'unary') {
       return [
         name,
         async (...args: unknown[]) => {
-          if (kernel.state === 'replacing') await kernel.settled()
+          await untilReplaced(args)
           return call(...args)
         }
       ]
     }
+    const isRepeatable = idempotent ? wasCutOff : wasNotSeen
     return [
       name,
       (input: unknown, callOptions?: CallOptions) =>
-        repeatedly(kernel, callOptions?.signal, () => call(input, callOptions) as Promise<unknown>)
+        repeatedly(kernel, callOptions?.signal, () => call(input, callOptions) as Promise<unknown>, isRepeatable)
     ]
   })
   return Object.fromEntries(lasting) as Client<M>
 }
 
-/** Kinds of methods and types of callers whose calls give an iterator. */
-const STREAMING = new Set(['server', 'duplex', 'SERVER', 'DUPLEX'])
-
-/** Does what is safe to repeat, again if it is cut off, once plugins that are being replaced just now are there again. */
-async function repeatedly<T>(kernel: Kernel, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+/**
+ * Does something, and again if it has failed in a way in which it is safe to repeat, once plugins that are being
+ * replaced just now are there again.
+ */
+async function repeatedly<T>(
+  kernel: Kernel,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+  isRepeatable = wasCutOff
+): Promise<T> {
   for (let repeats = 0; ; repeats++) {
-    if (kernel.state === 'replacing') await kernel.settled()
+    if (kernel.state === 'replacing') await kernel.settled({ signal })
     try {
       return await work()
     } catch (error) {
-      if (repeats === MAX_REPEATS || signal?.aborted === true || !wasCutOff(error)) throw error
+      if (repeats === MAX_REPEATS || signal?.aborted === true || !isRepeatable(error)) throw error
       if (kernel.state === 'replacing') continue
       if (kernel.state !== 'started') throw error
       await sleep(kernel.resolve(Clock), REPEAT_DELAY_MS * 2 ** repeats, signal)
     }
   }
+}
+
+/** Whether a call never reached its peer: that closed the connection because there was no stream on it. */
+function wasNotSeen(error: unknown): boolean {
+  return error instanceof ConnectionClosedError && error.info.by === 'peer' && error.info.code === CloseCode.IDLE
 }
 
 /** Whether something ended because what it ran on did, on this side or the other, and not by itself. */

@@ -89,15 +89,13 @@ describe('the documents', () => {
   it('have a tutorial whose plugin passes its own test', async () => {
     const folder = mkdtempSync(resolve('build', 'tutorial-'))
     try {
-      const files = [...snippets()].filter(([name]) => basename(name).startsWith('guestbook'))
-      expect(files.map(([name]) => basename(name))).to.deep.equal(['guestbook.ts', 'guestbook.test.ts'])
-      for (const [name, code] of files) {
-        const { outputText } = ts.transpileModule(code, {
-          compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }
-        })
-        writeFileSync(join(folder, basename(name).replace(/ts$/, 'js')), outputText)
-      }
-      const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
+      const text = readFileSync('docs/writing-a-plugin.md', 'utf8')
+      const files = [...text.matchAll(/^```(?:ts|json) (\S+)\n(.*?)^```$/gms)]
+      expect(files.map(([, name]) => name)).to.deep.equal(['tsconfig.json', 'guestbook.ts', 'guestbook.test.ts'])
+      for (const [, name, content] of files) writeFileSync(join(folder, name!), content!)
+      const { resolve: find } = createRequire(import.meta.url)
+      await run(process.execPath, [find('typescript/lib/tsc.js'), '-p', folder])
+      const mocha = find('mocha/bin/mocha.js')
       const spec = join(folder, 'guestbook.test.js')
       // In a project that has installed the package it is `--require peerloom/testkit/mocha`.
       const hooks = resolve('dist/testkit/mocha.js')

@@ -87,6 +87,20 @@ function record(target: object, index: number, use: UseRecord): void {
   tsyringe().inject(use.token)(target, undefined, index)
 }
 
+/** A class without a constructor of its own has its base's, which wants what that was marked with. */
+function inheritUses(target: PluginClass): void {
+  if (uses.has(target) || target.length > 0) return
+  for (
+    let base: unknown = Object.getPrototypeOf(target);
+    typeof base === 'function';
+    base = Object.getPrototypeOf(base)
+  ) {
+    const inherited = uses.get(base)
+    for (const [index, use] of inherited ?? []) record(target, index, use)
+    if (inherited !== undefined || base.length > 0) return
+  }
+}
+
 /**
  * Makes a class a plugin. Its constructor takes its dependencies by {@link use} and is run by tsyringe; its `start` is
  * given the context and returns what the class provides.
@@ -113,6 +127,7 @@ export function plugin<
   ) => PluginInstance<P, S extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<S> : undefined>
 ) => void {
   return (target) => {
+    inheritUses(target)
     const parameters = [...(uses.get(target) ?? new Map<number, UseRecord>())].sort(([a], [b]) => a - b)
     // `length` stops at the first default value; the highest decorated position may lie behind it.
     const arity = Math.max(target.length, ...parameters.map(([index]) => index + 1), 0)

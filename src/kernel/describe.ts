@@ -99,11 +99,21 @@ export function printTree({ state, startMs, plugins }: KernelDescription): strin
     const below = children.get(parent) ?? []
     open.push(...below.map((plugin, i) => ({ plugin, indent, last: i === below.length - 1 })).reverse())
   }
+  const left = new Set(plugins)
+  const drain = (): void => {
+    for (let top = open.pop(); top !== undefined; top = open.pop()) {
+      const { plugin, indent, last } = top
+      if (!left.delete(plugin)) continue
+      lines.push(`${indent}${last ? '└─' : '├─'} ${lineOf(plugin)}`)
+      push(plugin.name, `${indent}${last ? '   ' : '│  '}`)
+    }
+  }
   push(undefined, '')
-  for (let top = open.pop(); top !== undefined; top = open.pop()) {
-    const { plugin, indent, last } = top
-    lines.push(`${indent}${last ? '└─' : '├─'} ${lineOf(plugin)}`)
-    push(plugin.name, `${indent}${last ? '   ' : '│  '}`)
+  drain()
+  // Those that wait for each other, in a kernel that cannot start, stand beneath none.
+  for (const plugin of left) {
+    open.push({ plugin, indent: '', last: true })
+    drain()
   }
   return lines.join('\n')
 }

@@ -89,5 +89,10 @@ export function abortReason(signal: AbortSignal): PeerloomError {
 
 /** One sentence for a person from anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (error instanceof Error) return error.message
+  try {
+    return String(error)
+  } catch {
+    return 'something without a text was thrown'
+  }
 }

@@ -51,7 +51,13 @@ export function buildGraph(plugins: readonly Plugin[], given: Given = nothingGiv
     }
     dependencies.set(plugin, found)
   }
-  for (const [plugin, wanted] of missing) problems.push(explainMissing(plugin, wanted, providers, dependents))
+  if (missing.length > 0) {
+    const alike = new Map([...providers.keys()].map((token) => [describeToken(token).contract, token]))
+    for (const [plugin, wanted] of missing) {
+      const other = alike.get(describeToken(wanted).contract)
+      problems.push(explainMissing(plugin, wanted, other, providers, dependents))
+    }
+  }
   const { order, cyclic } = sort(plugins, dependencies)
   if (cyclic) for (const cycle of findCycles(plugins, dependencies)) problems.push(`cycle: ${pathOf(cycle)}`)
   if (problems.length > 0) {
@@ -92,20 +98,17 @@ function findProviders(plugins: readonly Plugin[], given: Given, problems: strin
   return providers
 }
 
+/** `other` is a token of the same contract that somebody provides, in another version. */
 function explainMissing(
   plugin: Plugin,
   wanted: AnyToken,
+  other: AnyToken | undefined,
   providers: ReadonlyMap<AnyToken, readonly Plugin[]>,
   dependents: Edges
 ): string {
   const needs = `${pathOf(pathTo(plugin, dependents))} needs ${tokenName(wanted)}`
-  const { contract } = describeToken(wanted)
-  for (const [provided, [provider]] of providers) {
-    if (provider !== undefined && describeToken(provided).contract === contract) {
-      return `${needs}, but ${provider.name} provides ${tokenName(provided)}`
-    }
-  }
-  return `${needs}, which no plugin provides`
+  if (other === undefined) return `${needs}, which no plugin provides`
+  return `${needs}, but ${providers.get(other)?.[0]?.name ?? ''} provides ${tokenName(other)}`
 }
 
 /** How one comes to a plugin from those that depend on it: it says why the plugin is wanted at all. */
@@ -151,10 +154,11 @@ function sort(plugins: readonly Plugin[], dependencies: Edges): { order: Plugin[
 function findCycles(plugins: readonly Plugin[], dependencies: Edges): Plugin[][] {
   const cycles: Plugin[][] = []
   const told = new Map<Plugin, Set<Plugin>>()
-  for (const from of plugins) {
-    for (const to of dependencies.get(from) ?? []) {
+  const candidates = onCycles(plugins, dependencies)
+  for (const from of candidates.keys()) {
+    for (const to of candidates.get(from) ?? []) {
       if (told.get(from)?.has(to) === true) continue
-      const back = shortestPath(to, from, dependencies)
+      const back = shortestPath(to, from, candidates)
       if (back === undefined) continue
       const cycle = [from, ...back]
       cycles.push(cycle)
@@ -165,6 +169,28 @@ function findCycles(plugins: readonly Plugin[], dependencies: Edges): Plugin[][]
     }
   }
   return cycles
+}
+
+/** The graph without what is on no cycle for sure: whatever leads nowhere, or is led to from nowhere, taken off in turn. */
+function onCycles(plugins: readonly Plugin[], dependencies: Edges): Map<Plugin, Set<Plugin>> {
+  const down = new Map(plugins.map((plugin) => [plugin, new Set(dependencies.get(plugin))]))
+  const up = new Map(plugins.map((plugin) => [plugin, new Set<Plugin>()]))
+  for (const [from, targets] of down) for (const to of targets) up.get(to)?.add(from)
+  const trim = (edges: Map<Plugin, Set<Plugin>>, back: Map<Plugin, Set<Plugin>>): void => {
+    const ends = plugins.filter((plugin) => edges.get(plugin)?.size === 0)
+    for (const end of ends) {
+      for (const from of back.get(end) ?? []) {
+        edges.get(from)?.delete(end)
+        if (edges.get(from)?.size === 0) ends.push(from)
+      }
+      edges.delete(end)
+      back.delete(end)
+    }
+    for (const targets of back.values()) for (const to of targets) if (!edges.has(to)) targets.delete(to)
+  }
+  trim(down, up)
+  trim(up, down)
+  return down
 }
 
 function shortestPath(from: Plugin, to: Plugin, edges: Edges): Plugin[] | undefined {

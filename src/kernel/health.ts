@@ -22,9 +22,9 @@ export interface KernelHealth extends Health {
   readonly plugins: Readonly<Record<string, PluginHealth>>
 }
 
-/** Asks every plugin that has started how it is. Never rejects. */
+/** Asks every plugin that has started how it is. Never rejects. Its own state is that at the end, when all have answered. */
 export async function askHealth(
-  state: KernelState,
+  stateNow: () => KernelState,
   plugins: readonly Plugin[],
   session: Session | undefined,
   clock: Clock
@@ -39,6 +39,7 @@ export async function askHealth(
       return [plugin.name, { ...(await ask(running.launched, clock)), state: pluginState }]
     })
   )
+  const state = stateNow()
   return {
     state,
     ready: state === 'started' && entries.every(([, { ready }]) => ready),

@@ -12,7 +12,7 @@ import { GivenContracts } from './given.js'
 import { buildGraph } from './graph.js'
 import { GuardedObservable } from './guarded-observable.js'
 import { askHealth, type KernelHealth } from './health.js'
-import { silentLogger, type Logger } from './log.js'
+import { silentLogger, sturdyLogger, type Logger } from './log.js'
 import type { Plugin } from './plugin.js'
 import { Random, systemRandom } from './random.js'
 import { replaceIn } from './replacement.js'
@@ -58,6 +58,7 @@ export class Kernel implements AsyncDisposable {
   readonly #given: GivenContracts
   readonly #container: KernelContainer
   readonly #changes = new Subject<void>()
+  #isContainerUsed = false
   #plugins: readonly Plugin[]
   #state: KernelState = 'idle'
   /** The present start of the plugins, or the last one while the kernel is idle. */
@@ -66,9 +67,15 @@ export class Kernel implements AsyncDisposable {
   /** What is under way: one start or one replacement at a time. A stop gives it up. */
   #work: { readonly done: Promise<void>; readonly giveUp: AbortController } | undefined
   #stopping: Promise<void> | undefined
+  /** How many stops there were, so that whoever waits through one notices. */
+  #stops = 0
   #waiting = 0
+  /** Resolves once nobody of those who wait by now does so any more. */
+  #line: Promise<void> = Promise.resolve()
 
-  constructor({ plugins, container, clock = systemClock, random = systemRandom, log = silentLogger }: KernelOptions) {
+  constructor({ plugins, container, clock = systemClock, random = systemRandom, ...options }: KernelOptions) {
+    if (!Array.isArray(plugins)) throw new KernelError('ERR_PLUGIN', 'the plugins of a kernel are a list')
+    const log = sturdyLogger(options.log ?? silentLogger)
     this.#plugins = plugins.map(toPlugin)
     this.#around = { clock, random, log, hub: new EventHub(clock, log) }
     this.#own = new Map<AnyToken, unknown>([
@@ -93,9 +100,14 @@ export class Kernel implements AsyncDisposable {
    * present provider, for code that is built by tsyringe. It holds factories, never instances.
    */
   get container(): DependencyContainer {
+    this.#registerContracts()
+    this.#isContainerUsed = true
+    return this.#container.container
+  }
+
+  #registerContracts(): void {
     this.#container.add(this.#own.keys())
     for (const { provides } of this.#plugins) this.#container.add(Object.values(provides))
-    return this.#container.container
   }
 
   /**
@@ -105,14 +117,15 @@ export class Kernel implements AsyncDisposable {
    * which only the signal of its first caller gives up, and waits for a replacement to end.
    */
   async start({ signal }: KernelCallOptions = {}): Promise<void> {
+    const stops = this.#stops
     while (this.#work !== undefined) {
       const { done } = this.#work
       await this.#wait(this.#state === 'starting' ? done : done.catch(() => undefined), signal)
     }
-    if (this.#state === 'started') return
-    if (this.#stopping !== undefined) {
+    if (this.#stopping !== undefined || stops !== this.#stops) {
       throw new KernelError('ERR_STATE', 'cannot start while stopping; await stop() first')
     }
+    if (this.#state === 'started') return
     if (signal?.aborted === true) throw abortReason(signal)
     await this.#undertake((stopped) => this.#start(stopped, signal))
   }
@@ -120,8 +133,9 @@ export class Kernel implements AsyncDisposable {
   async #start(stopped: AbortSignal, signal: AbortSignal | undefined): Promise<void> {
     const begun = this.#around.clock.monotonic()
     this.#state = 'starting'
+    this.#startMs = undefined
     try {
-      const plan = await this.#plan(this.#plugins)
+      const plan = await this.#plan(this.#plugins, stopped, signal)
       this.#session = new Session(plan, this.#given, this.#around)
       this.#emit('kernel.starting', { plugins: plan.graph.order.length })
       await this.#session.start(stopped, signal)
@@ -157,14 +171,23 @@ export class Kernel implements AsyncDisposable {
     if (this.#waiting >= MAX_WAITING_REPLACEMENTS) {
       throw new KernelError('ERR_LIMIT', `${String(this.#waiting)} replacements are in line already`)
     }
-    this.#waiting++
+    const stops = this.#stops
+    const ahead = this.#line
+    let leave: () => void = () => undefined
+    const left = new Promise<void>((resolve) => (leave = resolve))
+    this.#line = ahead.then(() => left)
     try {
-      while (this.#work !== undefined) await this.#wait(this.settled(), signal)
+      // Also when nothing is under way: those in line may just not have noticed yet.
+      if (this.#waiting++ > 0) await this.#wait(ahead, signal)
+      while (this.#work !== undefined) await this.settled({ signal })
     } finally {
       this.#waiting--
+      leave()
     }
     if (signal?.aborted === true) throw abortReason(signal)
-    if (this.#stopping !== undefined) throw new KernelError('ERR_STATE', 'cannot replace a plugin while stopping')
+    if (this.#stopping !== undefined || stops !== this.#stops) {
+      throw new KernelError('ERR_STATE', 'cannot replace a plugin while stopping')
+    }
     if (this.#state === 'started') await this.#undertake((stopped) => this.#replace(incoming, stopped, signal))
     else this.#plugins = this.#replaced(incoming)
   }
@@ -174,7 +197,7 @@ export class Kernel implements AsyncDisposable {
     const session = this.#session as Session
     const before = this.#plugins
     const plugins = this.#replaced(incoming)
-    const plan = await this.#plan(plugins)
+    const plan = await this.#plan(plugins, stopped, signal)
     if (stopped.aborted) throw abortReason(stopped)
     const names = incoming.map(({ name }) => name)
     const affected = affectedBy(session.graph, plan.graph)
@@ -195,7 +218,7 @@ export class Kernel implements AsyncDisposable {
     if (failure.restored) {
       this.#become('started')
       this.#emit('kernel.restored', { error: failure.error, ms: this.#since(begun) })
-    } else if (this.#stopping === undefined) await this.#shutDown(session)
+    } else if (this.#stopping === undefined) session.logErrors(await this.#shutDown(session))
     throw failure.error
   }
 
@@ -206,9 +229,9 @@ export class Kernel implements AsyncDisposable {
     return plugins
   }
 
-  async #plan(plugins: readonly Plugin[]): Promise<Plan> {
+  async #plan(plugins: readonly Plugin[], ...signals: readonly (AbortSignal | undefined)[]): Promise<Plan> {
     const graph = buildGraph(plugins, this.#given)
-    return { graph, configurations: await checkConfigurations(graph.order) }
+    return { graph, configurations: await checkConfigurations(graph.order, this.#around.clock, signals) }
   }
 
   /** Runs what may not run beside another start or replacement. */
@@ -221,9 +244,14 @@ export class Kernel implements AsyncDisposable {
     await done
   }
 
-  /** Resolves once no start and no replacement is under way, however it ended. Never rejects. */
-  async settled(): Promise<void> {
-    while (this.#work !== undefined) await this.#work.done.catch(() => undefined)
+  /** Resolves once no start and no replacement is under way, however it ended. Rejects with the signal's reason alone. */
+  async settled({ signal }: KernelCallOptions = {}): Promise<void> {
+    while (this.#work !== undefined) {
+      await this.#wait(
+        this.#work.done.catch(() => undefined),
+        signal
+      )
+    }
   }
 
   /** Waits for what another caller has begun; an aborted signal ends this waiting alone. */
@@ -237,9 +265,17 @@ export class Kernel implements AsyncDisposable {
    * replacement under way is given up.
    */
   async stop(): Promise<void> {
-    this.#stopping ??= this.#stop().finally(() => {
-      this.#stopping = undefined
-    })
+    if (this.#stopping === undefined) {
+      let follow: (stop: Promise<void>) => void = () => undefined
+      this.#stops++
+      // Set before the stop begins, since whoever is told of it may call this kernel.
+      this.#stopping = new Promise((resolve) => (follow = resolve))
+      follow(
+        this.#stop().finally(() => {
+          this.#stopping = undefined
+        })
+      )
+    }
     await this.#stopping
   }
 
@@ -280,6 +316,7 @@ export class Kernel implements AsyncDisposable {
 
   /** Like {@link resolve}, but `undefined` if nobody provides the contract. */
   tryResolve<K extends AnyToken>(token: K): TokenType<K> | undefined {
+    if (typeof token !== 'symbol') throw new KernelError('ERR_PLUGIN', `not a token: ${String(token)}`)
     const session = this.#running
     if (session === undefined) {
       throw new KernelError(
@@ -299,10 +336,16 @@ export class Kernel implements AsyncDisposable {
    * the kernel does not run or the provider is being replaced, and then the next. It never ends by itself.
    */
   watch<K extends AnyToken>(token: K): Observable<TokenType<K> | undefined> {
-    const present = (): TokenType<K> | undefined =>
-      this.#running?.beingReplaced(token) === undefined
-        ? (this.#running?.resolve(token) as TokenType<K> | undefined)
-        : undefined
+    const present = (): TokenType<K> | undefined => {
+      try {
+        if (this.#running?.beingReplaced(token) !== undefined) return undefined
+        return this.#running?.resolve(token) as TokenType<K> | undefined
+      } catch (error) {
+        // Its view, or what the host registered, cannot be made. The next may be better.
+        this.#around.log.error(`${tokenName(token)} cannot be resolved`, error)
+        return undefined
+      }
+    }
     return new GuardedObservable(this.#around.log, (subscriber) =>
       this.#changes.pipe(startWith(undefined), map(present), distinctUntilChanged()).subscribe(subscriber)
     )
@@ -325,7 +368,7 @@ export class Kernel implements AsyncDisposable {
 
   /** Asks every plugin how it is. Never rejects; a plugin that does not answer within a second is not ready. */
   health(): Promise<KernelHealth> {
-    return askHealth(this.#state, this.#plugins, this.#session, this.#around.clock)
+    return askHealth(() => this.#state, this.#plugins, this.#session, this.#around.clock)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -334,6 +377,8 @@ export class Kernel implements AsyncDisposable {
 
   #become(state: KernelState): void {
     this.#state = state
+    // Plugins that took the place of others may provide further contracts.
+    if (this.#isContainerUsed) this.#registerContracts()
     this.#changes.next()
   }
 

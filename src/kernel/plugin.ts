@@ -5,7 +5,7 @@ import { KernelError } from './errors.js'
 import type { EventEmitterOf, KernelEvent } from './events.js'
 import type { Logger } from './log.js'
 import type { Random } from './random.js'
-import type { AnyToken, MultiToken, ProvidedType, TokenType } from './token.js'
+import { tokenName, type AnyToken, type MultiToken, type ProvidedType, type TokenType } from './token.js'
 
 /** Contracts by the names under which a plugin wants or provides them. */
 export type TokenMap = Readonly<Record<string, AnyToken>>
@@ -44,7 +44,10 @@ export interface PluginContext<C = unknown> {
    * returned forgets it again, for what comes and goes while the plugin runs. `what` names it in `kernel.describe()`.
    */
   readonly defer: (cleanUp: () => unknown, what?: string) => () => void
-  /** Time. Timers are cancelled when the plugin begins to stop; clean-ups may set further ones, until they are done. */
+  /**
+   * Time. Timers are cancelled when the plugin begins to stop; clean-ups may set further ones, until they are done. Then
+   * holds end, too.
+   */
   readonly clock: Clock
   /** Chance, for anything but secrets. */
   readonly random: Random
@@ -139,6 +142,7 @@ export function definePlugin<
   const P extends TokenMap = Record<never, never>,
   S extends StandardSchemaV1 | undefined = undefined
 >(definition: PluginDefinition<N, O, P, S>): Plugin<S> {
+  checkDefinition(definition)
   return makePlugin(definition, (dependencies, context) => {
     const health = definition.health?.bind(definition)
     const provided: unknown = definition.start(dependencies as Dependencies<N, O>, context as never)
@@ -146,6 +150,18 @@ export function definePlugin<
       ? Promise.resolve(provided).then((value: unknown) => ({ provided: value, health }))
       : { provided, health }
   }) as Plugin<S>
+}
+
+/** For callers without types: what is wrong is told here, with the plugin's name, and not first at its start. */
+function checkDefinition(definition: unknown): void {
+  const { name, start, health } = (definition ?? {}) as Partial<Record<string, unknown>>
+  const problem =
+    typeof start !== 'function'
+      ? 'has no start function'
+      : health !== undefined && typeof health !== 'function'
+        ? 'has a health that is no function'
+        : undefined
+  if (problem !== undefined) throw new KernelError('ERR_PLUGIN', `plugin ${JSON.stringify(name)} ${problem}`)
 }
 
 type Options = Omit<PluginDefinition, 'start' | 'health'>
@@ -157,10 +173,14 @@ export function makePlugin(options: Options, launch: Plugin['launch'], config?: 
     throw new KernelError('ERR_PLUGIN', `not a plugin name: ${JSON.stringify(name)} (letters, digits and . - _ / @)`)
   }
   for (const [what, ms] of Object.entries({ startTimeout, stopTimeout })) {
-    if (!(ms > 0))
+    if (typeof ms !== 'number' || !(ms > 0))
       throw new KernelError('ERR_PLUGIN', `plugin ${name}: ${what} must be a positive number of milliseconds`)
   }
   for (const map of [options.needs, options.optional, options.provides]) checkTokens(name, map ?? {})
+  const provided = Object.values(options.provides ?? {})
+  for (const token of provided.filter((token, i) => provided.indexOf(token) < i)) {
+    throw new KernelError('ERR_PLUGIN', `plugin ${name} provides ${tokenName(token)} twice; provide it once`)
+  }
   const plugin: Plugin = {
     name,
     version: options.version,

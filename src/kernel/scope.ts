@@ -1,6 +1,6 @@
-import { Subject, takeUntil, tap, type Observable } from 'rxjs'
+import { ReplaySubject, takeUntil, tap, type Observable } from 'rxjs'
 import type { Clock, ClockTimer } from './clock.js'
-import { AbortError, DeadlineError } from './errors.js'
+import { AbortError, DeadlineError, InvalidInputError, messageOf } from './errors.js'
 import type { EventHub } from './event-hub.js'
 import type { EventEmitterOf, KernelEvent } from './events.js'
 import { namedLogger, type Logger } from './log.js'
@@ -37,8 +37,9 @@ export class Scope {
   #cleanUps: Set<CleanUp> | undefined
   #subscriptions = 0
   #controller: AbortController | undefined
-  #ended: Subject<void> | undefined
+  #ended: ReplaySubject<void> | undefined
   #timers: Set<ClockTimer> | undefined
+  #holds: Set<() => void> | undefined
   #closed = false
   #aborted = false
   #over = false
@@ -48,29 +49,9 @@ export class Scope {
     private readonly around: Surroundings
   ) {}
 
-  /** The context that is handed to the plugin. Its costlier parts are made when first used. */
+  /** The context that is handed to the plugin. */
   context(config: unknown): PluginContext {
-    // eslint-disable-next-line @typescript-eslint/no-this-alias
-    const scope = this
-    const { random } = this.around
-    return {
-      name: this.name,
-      config,
-      random,
-      get signal() {
-        return scope.signal
-      },
-      get clock() {
-        return once(this, 'clock', scope.#makeClock())
-      },
-      get events() {
-        return once(this, 'events', scope.#makeEvents())
-      },
-      get log() {
-        return once(this, 'log', namedLogger(scope.name, scope.around.log))
-      },
-      defer: this.defer
-    }
+    return new Context(this, config, this.around.random)
   }
 
   get signal(): AbortSignal {
@@ -83,6 +64,7 @@ export class Scope {
 
   /** Bound to its scope, so that a view may take it along. */
   readonly defer = (run: () => unknown, what = 'clean-up'): (() => void) => {
+    if (typeof (run as unknown) !== 'function') throw new InvalidInputError('a clean-up is a function')
     if (this.#closed) {
       void this.#attempt(run)
       return nothing
@@ -121,8 +103,15 @@ export class Scope {
     this.#ended?.next()
     this.#clearTimers()
     if (this.#cleanUps !== undefined && this.#cleanUps.size > 0) return this.#unwind(this.#cleanUps, timeoutMs)
-    this.#over = true
+    this.#finish()
     return []
+  }
+
+  #finish(): void {
+    this.#over = true
+    // Clean-ups may have set timers of their own, and hold the clock until they are done.
+    this.#clearTimers()
+    for (const release of this.#holds ?? []) release()
   }
 
   #clearTimers(): void {
@@ -154,9 +143,7 @@ export class Scope {
         resolve()
       })
     })
-    // Clean-ups may have set timers of their own.
-    this.#over = true
-    this.#clearTimers()
+    this.#finish()
     return [...errors]
   }
 
@@ -173,18 +160,38 @@ export class Scope {
     return new AbortError(`plugin ${this.name} is stopping`)
   }
 
-  #makeClock(): Clock {
+  /** The kernel's clock, with timers and holds that end with the plugin. */
+  makeClock(): Clock {
     const { clock } = this.around
     const timers = (this.#timers = new Set<ClockTimer>())
+    const holds = (this.#holds = new Set<() => void>())
     return {
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
-      hold: () => clock.hold(),
+      hold: () => {
+        if (this.#over) return nothing
+        const end = clock.hold()
+        const release = (): void => {
+          holds.delete(release)
+          end()
+        }
+        holds.add(release)
+        return release
+      },
       setTimeout: (callback, ms, options) => {
+        if (typeof callback !== 'function' || Number.isNaN(ms)) {
+          throw new InvalidInputError('a timer takes a function, and a number of milliseconds')
+        }
         if (this.#over) return { clear: () => undefined }
         const fire = (): void => {
           timers.delete(timer)
-          callback()
+          try {
+            callback()
+          } catch (error) {
+            // Nobody is there to catch it, so the process would end, and nothing would name the plugin.
+            this.around.log.error(`${this.name}: a timer failed`, error)
+            this.around.hub.emit(this.name, 'node.warning', { message: `a timer failed: ${messageOf(error)}`, error })
+          }
         }
         const inner = clock.setTimeout(fire, ms, options)
         const timer: ClockTimer = {
@@ -199,12 +206,18 @@ export class Scope {
     }
   }
 
-  #makeEvents(): PluginContext['events'] {
+  makeLog(): Logger {
+    return namedLogger(this.name, this.around.log)
+  }
+
+  makeEvents(): PluginContext['events'] {
     const { hub } = this.around
     const emit: EventEmitterOf = (type, details, options) => {
       hub.emit(this.name, type, details, options?.attempt)
     }
-    const ended = (this.#ended = new Subject<void>())
+    // One that remembers, for a start that was given up and subscribes all the same.
+    const ended = (this.#ended = new ReplaySubject<void>(1))
+    if (this.#closed) ended.next()
     const stream: Observable<KernelEvent> = hub.events.pipe(
       takeUntil(ended),
       tap({ subscribe: () => this.#subscriptions++, finalize: () => this.#subscriptions-- })
@@ -213,8 +226,38 @@ export class Scope {
   }
 }
 
-/** Replaces a getter by its value. */
-function once<T>(object: object, key: string, value: T): T {
-  Object.defineProperty(object, key, { value, enumerable: true })
-  return value
+/** What a plugin sees of its scope. Its costlier parts are made when first used, since most plugins use few. */
+class Context implements PluginContext {
+  readonly name: string
+  readonly defer: PluginContext['defer']
+  readonly #scope: Scope
+  #clock: Clock | undefined
+  #events: PluginContext['events'] | undefined
+  #log: Logger | undefined
+
+  constructor(
+    scope: Scope,
+    readonly config: unknown,
+    readonly random: Random
+  ) {
+    this.name = scope.name
+    this.defer = scope.defer
+    this.#scope = scope
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal
+  }
+
+  get clock(): Clock {
+    return (this.#clock ??= this.#scope.makeClock())
+  }
+
+  get events(): PluginContext['events'] {
+    return (this.#events ??= this.#scope.makeEvents())
+  }
+
+  get log(): Logger {
+    return (this.#log ??= this.#scope.makeLog())
+  }
 }

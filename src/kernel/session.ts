@@ -96,13 +96,14 @@ export class Session {
   async start(...signals: readonly (AbortSignal | undefined)[]): Promise<void> {
     const failure = await this.#startMissing(signals)
     if (failure === undefined) return
-    this.#logErrors(await this.stop())
-    throw asError('ERR_START', failure, this.outcomes)
+    this.logErrors(await this.stop())
+    throw failure.plugin === undefined ? failure.error : asError('ERR_START', failure, this.outcomes)
   }
 
   /** Ends the scope of every plugin that was begun, one after another in reverse. Returns what went wrong. */
   async stop(): Promise<unknown[]> {
-    return this.#stop([...this.#running.values()])
+    // What the host provides never stops, so the views of that end here, too.
+    return this.#stop([...this.#running.values()], () => true)
   }
 
   /**
@@ -117,19 +118,32 @@ export class Session {
   ): Promise<{ error: unknown; restored: boolean } | undefined> {
     const before = this.#plan
     const affected = affectedBy(before.graph, next.graph)
-    this.#logErrors(await this.#stop(this.#amongRunning(affected)))
+    this.logErrors(await this.#stop(this.#amongRunning(affected)))
     this.#outcomes.clear()
-    this.#plan = next
+    await this.#enter(next)
     const failure = await this.#startMissing([stopped, signal])
     if (failure === undefined) return undefined
-    this.#logErrors(await this.#stop(this.#amongRunning(affected)))
+    this.logErrors(await this.#stop(this.#amongRunning(affected)))
     const { outcomes } = this
     this.#outcomes.clear()
-    this.#plan = before
+    await this.#enter(before)
     const again = stopped.aborted ? failure : await this.#startMissing([stopped])
     const restored = again === undefined
     const rest = restored ? 'what ran before runs again' : `nor did what ran before (${explain(again)}): all is stopped`
-    return { error: asError('ERR_REPLACE', failure, outcomes, `; ${rest}`), restored }
+    // To have asked for it is no reason to be left with nothing, so that is told as well.
+    const isAsked = failure.plugin === undefined && (restored || stopped.aborted)
+    return { error: isAsked ? failure.error : asError('ERR_REPLACE', failure, outcomes, `; ${rest}`), restored }
+  }
+
+  /** From here on another plan holds. The application's views of contracts that others provide in it end. */
+  async #enter(plan: Plan): Promise<void> {
+    const before = this.graph
+    this.#plan = plan
+    const isChanged = (token: AnyToken): boolean => {
+      const [old, present] = [before, this.graph].map(({ providers }) => providers.get(token) ?? [])
+      return old?.length !== present?.length || old?.some((provider, i) => provider !== present?.[i]) === true
+    }
+    this.logErrors(await this.#closeViews(isChanged))
   }
 
   #amongRunning(plugins: ReadonlySet<Plugin>): Running[] {
@@ -200,14 +214,17 @@ export class Session {
     return true
   }
 
-  /** Stops these one after another, in the reverse of their beginning. */
-  async #stop(which: readonly Running[]): Promise<unknown[]> {
+  /** Stops these one after another, in the reverse of their beginning; before that, views of what they provide end. */
+  async #stop(
+    which: readonly Running[],
+    isOver = (token: AnyToken): boolean => which.some(({ provided }) => provided.has(token))
+  ): Promise<unknown[]> {
     for (const running of which) {
       // Whoever is still starting learns at once that it is over.
       if (running.state === 'starting') running.scope.abort()
       running.state = 'stopping'
     }
-    const errors = await this.#closeViews(new Set(which.map(({ plugin }) => plugin)))
+    const errors = await this.#closeViews(isOver)
     // A plugin begins when all that it needs has started, so the reverse of the beginnings is a valid order.
     for (const { plugin, scope, provided } of [...which].reverse()) {
       const begun = this.around.clock.monotonic()
@@ -227,14 +244,12 @@ export class Session {
     return errors
   }
 
-  /** Takes back what the application registered with these, before they stop. */
-  async #closeViews(providers: ReadonlySet<Plugin>): Promise<unknown[]> {
+  /** Takes back what the application registered with the contracts that are over. */
+  async #closeViews(isOver: (token: AnyToken) => boolean): Promise<unknown[]> {
     const errors: unknown[] = []
-    for (const [token, { scope }] of [...this.#views].reverse()) {
-      if (!(this.graph.providers.get(token) ?? []).some((provider) => providers.has(provider))) continue
-      this.#views.delete(token)
-      errors.push(...(await scope.close(APPLICATION_STOP_TIMEOUT_MS)))
-    }
+    const over = [...this.#views].reverse().filter(([token]) => isOver(token))
+    for (const [token] of over) this.#views.delete(token)
+    for (const [, { scope }] of over) errors.push(...(await scope.close(APPLICATION_STOP_TIMEOUT_MS)))
     return errors
   }
 
@@ -252,10 +267,11 @@ export class Session {
   /** A consumer's view of a contract; of one with any number of providers, an array of them. */
   #find(token: AnyToken, consumer: Scope): unknown {
     const providers = this.graph.providers.get(token) ?? []
-    const views = providers.map((provider) => viewFor(this.#running.get(provider)?.provided.get(token), consumer))
-    if (!isMulti(token)) return providers.length > 0 ? views[0] : viewFor(this.given.get(token), consumer)
+    const viewOf = (provider: Plugin): unknown => viewFor(this.#running.get(provider)?.provided.get(token), consumer)
+    const [first] = providers
+    if (!isMulti(token)) return first === undefined ? viewFor(this.given.get(token), consumer) : viewOf(first)
     const given = (this.given.get(token) ?? []) as readonly unknown[]
-    return [...views, ...given.map((implementation) => viewFor(implementation, consumer))]
+    return [...providers.map(viewOf), ...given.map((implementation) => viewFor(implementation, consumer))]
   }
 
   /** For the report: who was under way when the start was given up, and who never began. */
@@ -272,7 +288,8 @@ export class Session {
     this.#outcomes.set(plugin, { plugin: plugin.name, outcome, ms, ...(error === undefined ? {} : { error }) })
   }
 
-  #logErrors(errors: readonly unknown[]): void {
+  /** What went wrong while stopping, where there is another error to throw. */
+  logErrors(errors: readonly unknown[]): void {
     for (const error of errors) this.around.log.error('a plugin failed while being stopped', error)
   }
 
@@ -298,16 +315,14 @@ function explain({ plugin, error }: Failure): string {
   return plugin === undefined ? messageOf(error) : `plugin ${plugin.name} failed to start: ${messageOf(error)}`
 }
 
-/** What was asked for is thrown as it is; what a plugin did is wrapped in an error that tells of all. */
+/** Why something was given up, as an error that tells of all plugins. */
 function asError(
   code: 'ERR_START' | 'ERR_REPLACE',
   failure: Failure,
   outcomes: readonly PluginOutcome[],
   rest = ''
-): unknown {
-  const { plugin, error } = failure
-  if (plugin === undefined) return error
-  return new LifecycleError(code, `${explain(failure)}${rest}`, outcomes, { cause: error })
+): LifecycleError {
+  return new LifecycleError(code, `${explain(failure)}${rest}`, outcomes, { cause: failure.error })
 }
 
 /** Calls back once a signal is aborted, at once if one is already. Returns what ends the listening. */

@@ -58,8 +58,9 @@ export function multiToken<T>(name: string, version = 1): MultiToken<T> {
 }
 
 function makeToken(name: string, suffix: string, version: number): symbol {
-  const full = name.includes('/') ? name : `peerloom/${name}`
-  if (!/^[\w.-]+\/[\w.-]+$/.test(full) || !Number.isInteger(version) || version < 1) {
+  const isText = typeof (name as unknown) === 'string'
+  const full = isText && name.includes('/') ? name : `peerloom/${name}`
+  if (!isText || !/^[\w.-]+\/[\w.-]+$/.test(full) || !Number.isInteger(version) || version < 1) {
     throw new KernelError(
       'ERR_PLUGIN',
       `not a token: ${name}@${String(version)} (expected vendor/Contract and a version from 1)`

@@ -4,6 +4,9 @@ import { TimerQueue, type QueuedTimer } from './timer-queue.js'
 /** Rounds of immediates that one instant may take: code that sets them for ever must not stop time for ever. */
 const MAX_ROUNDS = 100
 
+/** As of the platform's timers. */
+const MAX_DELAY_MS = 2 ** 31 - 1
+
 /** Immediates that virtual clocks of this process have set themselves. */
 let ownImmediates = 0
 
@@ -46,7 +49,9 @@ export class VirtualClock implements Clock {
   }
 
   setTimeout(callback: () => void, ms: number, options?: { background?: boolean }): ClockTimer {
-    return this.#add(callback, this.#time + Math.ceil(Math.max(0, ms)), options?.background ?? false)
+    // What is no number fires at once; what never comes, as late as it does by the machine's clock.
+    const delay = ms > 0 ? Math.min(Math.ceil(ms), MAX_DELAY_MS) : 0
+    return this.#add(callback, this.#time + delay, options?.background ?? false)
   }
 
   hold(): () => void {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { definePlugin, multiToken, printTree, sleep, toMermaid, type Plugin } from '#src/kernel/index.js'
+import { definePlugin, multiToken, printTree, sleep, toMermaid, type Health, type Plugin } from '#src/kernel/index.js'
 import { VirtualClock } from '#src/testkit/index.js'
 import { kernelOf, probe, rejection, scripted } from './helpers.js'
 
@@ -101,8 +101,15 @@ describe('the description of a kernel', () => {
   })
 
   it('survives plugins that do not fit together, and shows who failed', async () => {
-    const broken = kernelOf([scripted('a', [], { needs: ['b'] }), scripted('b', [], { needs: ['a'] })])
-    expect(printTree(broken.describe())).to.contain('kernel idle')
+    const cycle = [scripted('a', [], { needs: ['b'] }), scripted('b', [], { needs: ['a'] })]
+    const broken = kernelOf([...cycle, scripted('c', [], { needs: ['b'] }), scripted('self', [], { needs: ['self'] })])
+    expect(printTree(broken.describe()).split('\n')).to.deep.equal([
+      'kernel idle',
+      '└─ a · idle · provides test/a@1',
+      '   └─ b · idle · provides test/b@1',
+      '      └─ c · idle · provides test/c@1',
+      '└─ self · idle · provides test/self@1'
+    ])
     const failing = kernelOf([
       scripted('base', []),
       scripted('bad', [], {
@@ -157,6 +164,23 @@ describe('the health of a kernel', () => {
     const waiting = clock.until(kernel.health())
     expect(await waiting).to.deep.include({ ready: false, live: true })
     await clock.until(kernel.stop())
+  })
+
+  it('is not ready if a stop began while a plugin thought about it', async () => {
+    let answer: () => void = () => undefined
+    const slow = definePlugin({
+      name: 'slow',
+      start: (_, { defer }) => void defer(() => new Promise((resolve) => setImmediate(resolve))),
+      health: () => new Promise<Health>((resolve) => (answer = () => resolve({ ready: true })))
+    })
+    const kernel = kernelOf([slow])
+    await kernel.start()
+    const asked = kernel.health()
+    const stopping = kernel.stop()
+    answer()
+    const { state, ready } = await asked
+    expect([state, ready]).to.deep.equal(['stopping', false])
+    await stopping
   })
 
   it('is not ready while a plugin is replaced, nor once a stop has begun', async () => {

@@ -84,6 +84,21 @@ describe('the graph of plugins', () => {
     expect(order).to.deep.equal(plugins)
   })
 
+  it('finds one cycle, and all that is missing, among thousands of plugins', () => {
+    const chain = Array.from({ length: 5000 }, (_, i) => {
+      const needs = [
+        ...(i === 0 ? [] : [`p${i - 1}`]),
+        ...(i === 2500 ? ['p2502'] : []),
+        ...(i % 2 === 0 ? [`m${i}`] : [])
+      ]
+      return scripted(`p${i}`, [], { needs })
+    })
+    const lines = fail(chain).split('\n')
+    expect(lines.filter((line) => line.includes('cycle'))).to.have.length(1)
+    expect(lines.find((line) => line.includes('cycle'))).to.contain('p2500 → p2502 → p2501 → p2500')
+    expect(lines.filter((line) => line.includes('which no plugin provides'))).to.have.length(2500)
+  })
+
   it('refuses two plugins of one name', () => {
     expect(fail([scripted('a', []), definePlugin({ name: 'a', start: () => undefined })])).to.contain(
       'two plugins are named a'

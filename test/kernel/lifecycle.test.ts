@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { definePlugin, sleep, type LifecycleError } from '#src/kernel/index.js'
+import { definePlugin, ofType, silentLogger, sleep, type LifecycleError, type Plugin } from '#src/kernel/index.js'
 import { VirtualClock } from '#src/testkit/index.js'
 import { kernelOf, probe, rejection, scripted } from './helpers.js'
 
@@ -55,6 +55,28 @@ describe('start and stop', () => {
     const stopping = kernel.stop()
     expect(await rejection(kernel.start())).to.have.property('code', 'ERR_STATE')
     await stopping
+    expect(kernel.state).to.equal('idle')
+  })
+
+  it('stops once and is not started meanwhile, whatever is called by those who are told of it', async () => {
+    const log: string[] = []
+    const kernel = kernelOf([scripted('a', log, { stop: () => new Promise((resolve) => setImmediate(resolve)) })])
+    const refused: Promise<Error & Record<string, unknown>>[] = []
+    let toldBefore = false
+    kernel.watch(probe('a')).subscribe((a) => {
+      if (a === undefined && toldBefore) void kernel.stop()
+      toldBefore = a !== undefined
+    })
+    kernel.events.pipe(ofType('kernel.stopping', 'kernel.stopped')).subscribe(({ type }) => {
+      log.push(type)
+      if (type === 'kernel.stopped') return
+      void kernel.stop()
+      refused.push(rejection(kernel.start()), rejection(kernel.replace(scripted('a', log))))
+    })
+    await kernel.start()
+    await kernel.stop()
+    expect(log).to.deep.equal(['+a', 'kernel.stopping', '-a', 'kernel.stopped'])
+    expect((await Promise.all(refused)).map(({ code }) => code)).to.deep.equal(['ERR_STATE', 'ERR_STATE'])
     expect(kernel.state).to.equal('idle')
   })
 
@@ -132,19 +154,56 @@ describe('start and stop', () => {
     const clock = new VirtualClock()
     let finish: () => void = () => undefined
     let undone = false
+    let heard = 0
     const late = definePlugin({
       name: 'late',
       startTimeout: 10,
       async start(_, ctx) {
         await new Promise<void>((resolve) => (finish = resolve))
         ctx.defer(() => (undone = true))
+        ctx.events.stream.subscribe(() => heard++)
       }
     })
-    await clock.until(rejection(kernelOf([late], { clock }).start()))
+    const kernel = kernelOf([late], { clock })
+    await clock.until(rejection(kernel.start()))
     expect(undone).to.equal(false)
     finish()
     await clock.advance(0)
     expect(undone).to.equal(true)
+    await clock.until(rejection(kernel.start()))
+    expect(heard).to.equal(0)
+  })
+
+  it('blames by name a plugin that throws what has no text', async () => {
+    const thrown: unknown = Object.create(null)
+    const throwing = (): never => {
+      throw thrown
+    }
+    const error = await rejection(kernelOf([scripted('odd', [], { start: throwing })]).start())
+    expect([error.code, error.cause]).to.deep.equal(['ERR_START', thrown])
+    expect(error.message).to.contain('plugin odd failed to start')
+    const sick = kernelOf([definePlugin({ name: 'sick', start: () => undefined, health: throwing })])
+    await sick.start()
+    expect((await sick.health()).plugins.sick?.ready).to.equal(false)
+    await sick.stop()
+  })
+
+  it('is not harmed by a logger that throws', async () => {
+    const log = {
+      ...silentLogger,
+      error: () => {
+        throw new Error('nowhere to write')
+      }
+    }
+    const unclean = scripted('unclean', [], { stop: () => Promise.reject(new Error('unclean')) })
+    const bad = scripted('bad', [], { needs: ['unclean'], start: () => Promise.reject(new Error('boom')) })
+    const kernel = kernelOf([unclean, bad], { log })
+    kernel.events.subscribe(() => {
+      throw new Error('subscriber')
+    })
+    const error = await rejection(kernel.start())
+    expect(error.code).to.equal('ERR_START')
+    expect(error.message).to.contain('bad failed to start: boom')
   })
 
   it('goes on stopping when clean-ups throw or hang, and reports them all', async () => {
@@ -228,6 +287,24 @@ describe('start and stop', () => {
     ])
   })
 
+  it('lets no plugin hold time longer than it runs', async () => {
+    const clock = new VirtualClock()
+    let holdAgain: () => void = () => undefined
+    const holder = definePlugin({
+      name: 'holder',
+      start: (_, ctx) => {
+        ctx.clock.hold()
+        ctx.defer(() => void ctx.clock.hold())
+        holdAgain = () => void ctx.clock.hold()
+      }
+    })
+    const kernel = kernelOf([holder], { clock })
+    await kernel.start()
+    await kernel.stop()
+    holdAgain()
+    await clock.advance(1)
+  })
+
   it('lets clean-ups wait by the clock of their plugin', async () => {
     const clock = new VirtualClock()
     const plugin = definePlugin({
@@ -258,6 +335,35 @@ describe('start and stop', () => {
     expect(await starting).to.have.property('code', 'ERR_ABORTED')
     await stopping
     expect(log).to.deep.equal([])
+  })
+
+  it('waits for no check of a configuration that never ends', async () => {
+    const clock = new VirtualClock()
+    const checkedBy = (validate: () => never | Promise<never>): Plugin =>
+      definePlugin({
+        name: 'endless',
+        config: { '~standard': { version: 1, vendor: 'test', validate } },
+        startTimeout: 30,
+        start: () => undefined
+      })
+    const endless = kernelOf([checkedBy(hang)], { clock })
+    const given = rejection(endless.start())
+    await endless.stop()
+    expect(await given).to.have.property('code', 'ERR_ABORTED')
+    const giveUp = new AbortController()
+    const signalled = rejection(endless.start({ signal: giveUp.signal }))
+    giveUp.abort()
+    expect(await signalled).to.have.property('code', 'ERR_ABORTED')
+    expect(clock.pending).to.equal(0)
+    const late = await clock.until(rejection(endless.start()))
+    expect(late).to.have.property('code', 'ERR_CONFIG')
+    expect(late.message).to.contain('endless: its configuration was not checked within 30 ms')
+    const throwing = checkedBy(() => {
+      throw new Error('the schema is broken')
+    })
+    const broken = await rejection(kernelOf([throwing]).start())
+    expect(broken).to.have.property('code', 'ERR_CONFIG')
+    expect(broken.message).to.contain('endless: the schema is broken')
   })
 
   it('lets whoever joins a start give up waiting without giving it up', async () => {

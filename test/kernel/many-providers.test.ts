@@ -125,6 +125,23 @@ describe('a contract with any number of providers', () => {
     await kernel.stop()
   })
 
+  it('is resolved anew when a replacement adds a provider to it', async () => {
+    const kernel = kernelOf([validator('a'), definePlugin({ name: 'b', start: () => undefined })])
+    const names = (): string[] => kernel.resolve(Validator).map(({ name }) => name)
+    await kernel.start()
+    expect(names()).to.deep.equal(['a'])
+    await kernel.replace(validator('b'))
+    expect(names()).to.deep.equal(['a', 'b'])
+    await kernel.stop()
+  })
+
+  it('is provided once by each plugin, which is refused otherwise', () => {
+    const twice = { name: 'twice', provides: { one: Validator, other: Validator }, start: () => undefined as never }
+    expect(() => definePlugin(twice))
+      .to.throw('plugin twice provides test/Validator[]@1 twice')
+      .with.property('code', 'ERR_PLUGIN')
+  })
+
   it('is another contract than one of that name with a single provider', async () => {
     const single = definePlugin({
       name: 'single',

@@ -1,9 +1,11 @@
 import { expect } from 'chai'
+import * as v from 'valibot'
 import { z } from 'zod'
 import {
   definePlugin,
   forPlugin,
   fromClass,
+  ofType,
   plugin,
   token,
   use,
@@ -12,6 +14,7 @@ import {
   type PerConsumer,
   type PluginContext
 } from '#src/kernel/index.js'
+import { VirtualClock } from '#src/testkit/index.js'
 import { kernelOf, rejection } from './helpers.js'
 
 interface Greeter {
@@ -101,6 +104,39 @@ describe('plugins', () => {
     expect(started).to.equal(false)
   })
 
+  it('are given what the constructor that they inherit wants', async () => {
+    class Base {
+      constructor(
+        @use(Voice) readonly voice: Voice,
+        @useOptional(token<{ end: string }>('test/Ending')) readonly ending: { end: string } | undefined
+      ) {}
+    }
+    class Between extends Base {}
+    const seen: unknown[] = []
+    @plugin({ name: 'heir' })
+    class Heir extends Between {
+      start(): void {
+        seen.push(this.voice.loud, this.ending)
+      }
+    }
+    const kernel = kernelOf([voice.with({ loud: true }), Heir])
+    await kernel.start()
+    expect(seen).to.deep.equal([true, undefined])
+    await kernel.stop()
+  })
+
+  it('have options that do not exist or are missing named in plain words, whatever the validator', async () => {
+    const strict = [z.strictObject({ a: z.number() }), v.strictObject({ a: v.number() })].map((config, i) =>
+      definePlugin({ name: `p${i}`, config, start: () => undefined }).with({ b: 1 } as never)
+    )
+    const { message } = await rejection(kernelOf(strict).start())
+    expect(message)
+      .to.contain('p0: a: ')
+      .and.to.contain('p0: Unrecognized key: "b"')
+      .and.to.contain('p1: a: expected a value, got none')
+      .and.to.contain('p1: b: no such option: "b"')
+  })
+
   it('are refused when a constructor parameter has no @use, at registration', () => {
     expect(() => {
       @plugin({ name: 'forgetful' })
@@ -142,6 +178,52 @@ describe('plugins', () => {
         .to.throw()
         .with.property('code', 'ERR_PLUGIN')
     }
+  })
+
+  it('are told at once what callers without types get wrong', async () => {
+    const bad = (work: () => unknown, code: string): void => {
+      expect(work).to.throw().with.property('code', code)
+    }
+    for (const definition of [undefined, null, {}, { name: 'x' }, { name: 'x', start: 1 }]) {
+      bad(() => definePlugin(definition as never), 'ERR_PLUGIN')
+    }
+    bad(() => definePlugin({ name: 'x', start: () => undefined, health: 5 } as never), 'ERR_PLUGIN')
+    bad(() => definePlugin({ name: 'x', start: () => undefined, startTimeout: '5' } as never), 'ERR_PLUGIN')
+    bad(() => token(undefined as never), 'ERR_PLUGIN')
+    bad(() => kernelOf('x' as never), 'ERR_PLUGIN')
+    const kernel = kernelOf([])
+    await kernel.start()
+    for (const stranger of [undefined, null, 'Router', {}]) bad(() => kernel.resolve(stranger as never), 'ERR_PLUGIN')
+    await kernel.stop()
+    const careless = definePlugin({
+      name: 'careless',
+      start(_, { clock, defer }) {
+        bad(() => defer(5 as never), 'ERR_INVALID_INPUT')
+        bad(() => clock.setTimeout(null as never, 5), 'ERR_INVALID_INPUT')
+        bad(() => clock.setTimeout(() => undefined, NaN), 'ERR_INVALID_INPUT')
+      }
+    })
+    await kernelOf([careless]).start()
+  })
+
+  it('do not end the process when one of their timers throws; it is told in their name', async () => {
+    const clock = new VirtualClock()
+    const boom = new Error('boom')
+    const careless = definePlugin({
+      name: 'careless',
+      start: (_, context) =>
+        void context.clock.setTimeout(() => {
+          throw boom
+        }, 10)
+    })
+    const kernel = kernelOf([careless], { clock })
+    const warnings: unknown[] = []
+    kernel.events.pipe(ofType('node.warning')).subscribe((event) => void warnings.push(event))
+    await kernel.start()
+    await clock.advance(20)
+    expect(warnings).to.have.length(1)
+    expect(warnings[0]).to.include({ plugin: 'careless', message: 'a timer failed: boom', error: boom })
+    await kernel.stop()
   })
 
   it('get a view of their own where an implementation knows its consumers', async () => {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import {
   definePlugin,
   forPlugin,
+  silentLogger,
   token,
   type Consumer,
   type KernelEvent,
@@ -177,12 +178,29 @@ describe('replacing plugins of a running kernel', () => {
         if (starts++ > 0) throw new Error('only once')
       }
     })
-    const kernel = kernelOf([scripted('base', log), once])
+    const logged: unknown[] = []
+    const unclean = scripted('unclean', log, { stop: () => Promise.reject(new Error('unclean')) })
+    const kernel = kernelOf([unclean, scripted('base', log), once], {
+      log: { ...silentLogger, error: (_, error) => logged.push((error as Error).message) }
+    })
     await kernel.start()
     const error = await rejection(kernel.replace(failing(log)))
     expect(error.message).to.contain('boom').and.to.contain('only once').and.to.contain('all is stopped')
     expect(kernel.state).to.equal('idle')
     expect(log.at(-1)).to.equal('-base')
+    expect(logged).to.deep.equal(['unclean'])
+    starts = 0
+    await kernel.start()
+    const asked = new AbortController()
+    const given = rejection(kernel.replace(scripted('mid', log, { start: hang }), { signal: asked.signal }))
+    await new Promise((resolve) => setImmediate(resolve))
+    asked.abort()
+    expect((await given).code).to.equal('ERR_REPLACE')
+    expect((await given).message)
+      .to.contain('only once')
+      .and.to.contain('all is stopped')
+    expect((await given).cause).to.have.property('code', 'ERR_ABORTED')
+    expect(kernel.state).to.equal('idle')
   })
 
   it('goes on when the old plugin throws or hangs while it stops', async () => {
@@ -228,6 +246,24 @@ describe('replacing plugins of a running kernel', () => {
     await kernel.stop()
   })
 
+  it('has the last word for who asked last, also when that is just after another replacement', async () => {
+    const log: string[] = []
+    const kernel = kernelOf(tower(log))
+    await kernel.start()
+    const next = (name: string): Promise<void> =>
+      kernel.replace(scripted('top', log, { needs: ['mid'], start: () => void log.push(name) }))
+    const giveUp = new AbortController()
+    log.length = 0
+    const first = next('first')
+    const given = rejection(kernel.replace(scripted('top', log), { signal: giveUp.signal }))
+    const second = next('second')
+    giveUp.abort()
+    await first
+    await Promise.all([next('third'), second, given])
+    expect(log.filter((entry) => !/^[-+]/.test(entry))).to.deep.equal(['first', 'second', 'third'])
+    await kernel.stop()
+  })
+
   it('waits for a start under way; a start waits for a replacement', async () => {
     const log: string[] = []
     const kernel = kernelOf(tower(log))
@@ -263,6 +299,18 @@ describe('replacing plugins of a running kernel', () => {
     await clock.until(kernel.start())
     expect(log).to.deep.equal(['+base', '+mid', '+bystander', '+top'])
     await clock.until(kernel.stop())
+  })
+
+  it('is given up by a stop, however far back in line', async () => {
+    const log: string[] = []
+    const kernel = kernelOf(tower(log))
+    await kernel.start()
+    const others = Array.from({ length: 8 }, () => rejection(kernel.replace(scripted('top', log))))
+    others.push(rejection(kernel.start()))
+    await kernel.stop()
+    const codes = (await Promise.all(others)).map(({ code }) => code)
+    expect(codes).to.deep.equal(['ERR_ABORTED', ...codes.slice(1).map(() => 'ERR_STATE')])
+    expect(kernel.describe().plugins.find(({ name }) => name === 'top')?.uses).to.have.length(1)
   })
 
   it('is given up by its signal, and puts the old plugin back', async () => {
@@ -327,6 +375,25 @@ describe('replacing plugins of a running kernel', () => {
     expect(seen).to.deep.equal([undefined, 'mid', undefined, 'new', undefined])
     expect(others).to.deep.equal([undefined, 'bystander', undefined])
     subscription.unsubscribe()
+  })
+
+  it('tells watchers of the next provider when none can have a view of this one', async () => {
+    const sharing = (view: () => { name: string }): Plugin =>
+      definePlugin({
+        name: 'base',
+        provides: { own: probe('base') },
+        start: () => ({ own: { name: 'base', [forPlugin]: view } })
+      })
+    const refusing = sharing(() => {
+      throw new Error('no view for anybody')
+    })
+    const kernel = kernelOf([refusing])
+    const seen: unknown[] = []
+    kernel.watch(probe('base')).subscribe((base) => seen.push(base?.name))
+    await kernel.start()
+    await kernel.replace(sharing(() => ({ name: 'a view' })))
+    expect(seen).to.deep.equal([undefined, 'a view'])
+    await kernel.stop()
   })
 
   it('takes back what the application registered with a provider, before it stops', async () => {

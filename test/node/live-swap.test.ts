@@ -14,6 +14,7 @@ import {
   quicTransport,
   rpc,
   RpcRegistry,
+  server,
   Transport,
   udp,
   unary,
@@ -146,6 +147,45 @@ describe('a node whose plugins are replaced while it works', () => {
     await node.kernel.replace(quicTransport)
     expect(await answer).to.deep.equal({ value: 8 })
     expect((await peer.connect()).peer).to.equal(server.id)
+  })
+
+  it('makes calls of streams wait, too, each as long as its signal allows', async () => {
+    const count = { count: server<Number_, Number_>() }
+    const counter = definePlugin({
+      name: 'counter',
+      needs: { rpc: RpcRegistry },
+      start({ rpc }) {
+        const upTo = async function* ({ value }: Number_): AsyncGenerator<Number_> {
+          for (let i = 1; i <= value; i++) yield await Promise.resolve({ value: i })
+        }
+        rpc.register({ count: server<Number_, Number_>(upTo) })
+      }
+    })
+    await using other = await createNode({ ...LOCAL, plugins: [counter] })
+    let goOn: () => void = () => undefined
+    const slow = definePlugin({ name: 'slow', start: () => new Promise<void>((resolve) => (goOn = resolve)) })
+    await using node = await createNode({ ...LOCAL, plugins: [definePlugin({ name: 'slow', start: () => undefined })] })
+    const peer = node.peer(other.contact)
+    const client = peer.rpc({ ...api, ...count })
+    const replaced = node.kernel.replace([quicTransport, slow])
+    await firstValueFrom(node.events.pipe(ofType('plugin.starting')))
+    expect(node.kernel.state).to.equal('replacing')
+    const signal = AbortSignal.abort()
+    const ended = [
+      client.square({ value: 2 }, { signal }),
+      client.cube({ value: 2 }, { signal }),
+      client.count({ value: 2 }, { signal }).next(),
+      peer.connect({ signal })
+    ].map((call) => (call as Promise<unknown>).catch((error: unknown) => (error as PeerloomError).code))
+    expect(await Promise.all(ended)).to.deep.equal(ended.map(() => 'ERR_ABORTED'))
+    const counted = (async () => {
+      const values: number[] = []
+      for await (const { value } of client.count({ value: 3 })) values.push(value)
+      return values
+    })()
+    goOn()
+    await replaced
+    expect(await counted).to.deep.equal([1, 2, 3])
   })
 
   it('tells of peers across replacements: who was there, who went, who came back', async () => {

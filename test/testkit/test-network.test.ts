@@ -66,6 +66,29 @@ describe('a test network', () => {
     await stopAll()
   })
 
+  it('refuses what it would otherwise take for something else', async () => {
+    const failure = async (options: object): Promise<unknown> =>
+      createTestNetwork(options).catch((error: unknown) => error)
+    for (const options of [
+      { nodes: NaN },
+      { nodes: -1 },
+      { nodes: 2.5 },
+      { time: 'fast' },
+      { seed: 'x' },
+      { links: 'slow' },
+      { plugins: 'x' },
+      { node: 3 }
+    ]) {
+      expect(await failure(options), JSON.stringify(options)).to.have.property('code', 'ERR_CONFIG')
+    }
+    expect(await failure({ links: { latency: 50 } })).to.have.property('code', 'ERR_INVALID_INPUT')
+    await using network = await createTestNetwork({ nodes: 1 })
+    for (const ms of [NaN, Infinity, -1]) {
+      const error: unknown = await network.run(ms).catch((reason: unknown) => reason)
+      expect(error).to.have.property('code', 'ERR_INVALID_INPUT')
+    }
+  })
+
   it('tells links from node to node, partitions nodes and makes them vanish', async () => {
     const links = (from: number, to: number) => ({ latencyMs: from === 0 || to === 0 ? 200 : 5 })
     await using network = await createTestNetwork({ nodes: 3, links, plugins: [named('x')] })
@@ -75,7 +98,8 @@ describe('a test network', () => {
       await network.until(work)
       return network.clock.monotonic() - begun
     }
-    await network.until(Promise.all([askName(bob, carol), askName(bob, alice)]))
+    // A peer that was silent for long would be asked for a sign of life before it is called.
+    for (const peer of [carol, alice, carol]) await network.until(askName(bob, peer))
     expect(await timeOf(askName(bob, carol))).to.equal(10)
     expect(await timeOf(askName(bob, alice))).to.equal(400)
     const heal = network.partition([alice])
@@ -149,6 +173,30 @@ describe('stopping after a test', () => {
     expect(network.nodes[0].kernel.state).to.equal('idle')
     await stopAll()
     expect(order).to.have.length(2)
+  })
+
+  it('stops a network whose nodes are still starting', async () => {
+    const made: number[] = []
+    const ended: number[] = []
+    let hangs: () => void = () => undefined
+    const hanging = new Promise<void>((resolve) => (hangs = resolve))
+    const witness = (index: number): Plugin =>
+      definePlugin({
+        name: 'witness',
+        start: async (_, context) => {
+          context.defer(() => ended.push(index))
+          if (index < 1) return
+          hangs()
+          await new Promise(() => undefined)
+        }
+      })
+    const options = { nodes: 3, time: 'real', plugins: (i: number) => (made.push(i), [witness(i)]) } as const
+    const given = createTestNetwork(options).catch((error: unknown) => error)
+    await hanging
+    await stopAll()
+    expect(ended).to.deep.equal([1, 0])
+    expect(await given).to.have.property('code', 'ERR_ABORTED')
+    expect(made).to.deep.equal([0, 1])
   })
 
   it('names what failed to stop, and stops the others all the same', async () => {

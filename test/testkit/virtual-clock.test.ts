@@ -57,6 +57,18 @@ describe('virtual time', () => {
     expect(seen).to.deep.equal(['other@10', 'inner@20', 'advanced@25', 'long@40'])
   })
 
+  it('goes on at finite times whatever a timer asks for', async () => {
+    const clock = new VirtualClock()
+    const seen: string[] = []
+    clock.setTimeout(() => seen.push('soon'), 5)
+    clock.setTimeout(() => seen.push('at once'), NaN)
+    clock.setTimeout(() => seen.push('never'), Infinity)
+    await clock.advance(10)
+    expect(seen).to.deep.equal(['at once', 'soon'])
+    await clock.until(new Promise(() => undefined)).catch(() => undefined)
+    expect(clock.now()).to.be.below(Date.UTC(2027, 0, 1))
+  })
+
   it('hands on what a timer throws, and goes on after it', async () => {
     const clock = new VirtualClock()
     let fired = 0

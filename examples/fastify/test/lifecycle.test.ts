@@ -4,9 +4,9 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { LifecycleError, PeerloomError } from 'peerloom'
+import { definePlugin, LifecycleError, PeerloomError } from 'peerloom'
 import { createApp } from '../src/app.js'
-import { loggerOf } from '../src/logger.js'
+import { pinoLogger } from '../src/pino-logger.js'
 import { meeting } from './fixture.js'
 
 test('a node that cannot start fails the boot, and closing is clean', { timeout: 20_000 }, async (t) => {
@@ -26,11 +26,30 @@ test('a node that cannot start fails the boot, and closing is clean', { timeout:
   await app.close()
 })
 
-test('the node stops when another plugin fails the boot', { timeout: 20_000 }, async () => {
+test('the node does not start when another plugin fails the boot', { timeout: 20_000 }, async (t) => {
   const app = createApp({ node: { host: '127.0.0.1' } })
+  t.after(() => app.close())
   app.register(() => Promise.reject(new Error('no database')))
   await assert.rejects(async () => await app.ready(), /no database/)
+  assert.equal(app.node.kernel.state, 'idle')
+})
+
+test('the node stops on close when the boot fails after its start', { timeout: 20_000 }, async () => {
+  const app = createApp({ node: { host: '127.0.0.1' } })
+  app.register(async (fastify) => {
+    fastify.addHook('onReady', () => Promise.reject(new Error('no database')))
+  })
+  await assert.rejects(async () => await app.ready(), /no database/)
   assert.equal(app.node.kernel.state, 'started')
+  await app.close()
+  assert.equal(app.node.kernel.state, 'idle')
+})
+
+test('close gives up a start for which Fastify no longer waits', { timeout: 20_000 }, async () => {
+  const stuck = definePlugin({ name: 'stuck', start: () => new Promise<never>(() => undefined) })
+  const app = createApp({ fastify: { pluginTimeout: 500 }, node: { host: '127.0.0.1', plugins: [stuck] } })
+  await assert.rejects(async () => await app.ready(), { code: 'FST_ERR_HOOK_TIMEOUT' })
+  assert.equal(app.node.kernel.state, 'starting')
   await app.close()
   assert.equal(app.node.kernel.state, 'idle')
 })
@@ -59,7 +78,7 @@ test('an error that Peerloom logs arrives as one in pino', () => {
   const lines: string[] = []
   const stream = { write: (line: string) => void lines.push(line) }
   const { log } = createApp({ fastify: { logger: { level: 'debug', stream } } })
-  loggerOf(log).warn('udp: a receiver threw', new PeerloomError('ERR_SOCKET', 'gone'), 7)
+  pinoLogger(log).warn('udp: a receiver threw', new PeerloomError('ERR_SOCKET', 'gone'), 7)
   const { msg, err, details } = JSON.parse(lines.join()) as {
     msg: string
     err: { code: string; message: string }

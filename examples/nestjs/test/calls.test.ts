@@ -2,12 +2,13 @@ import { meeting, get, start } from './fixture.js'
 import { Injectable, Module } from '@nestjs/common'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { firstValueFrom, switchMap } from 'rxjs'
 import { createNode, definePlugin, Node, NodeId, rpc, RpcCode, RpcError, RpcRegistry, token, unary } from 'peerloom'
 import { AppModule } from '../src/app.module.js'
 import { calculatorApi } from '../src/calculator/api.js'
-import { CalculatorService } from '../src/calculator/calculator.service.js'
-import { fulfil, PeerloomModule } from '../src/peerloom/index.js'
+import { fulfil, PeerloomModule, RpcHandler } from '../src/peerloom/index.js'
 
+const stockApi = { count: unary<null, number>() }
 const nobody = NodeId.fromBytes(new Uint8Array(32).fill(9))
 
 test('an application has another one do the work, over QUIC', { timeout: 20_000 }, async (t) => {
@@ -16,7 +17,7 @@ test('an application has another one do the work, over QUIC', { timeout: 20_000 
   assert.deepEqual(await get(bob, `/peers/${alice.id}/square?value=12`), { status: 200, body: { value: 144 } })
 })
 
-test('an injected contract is the one that the node runs', { timeout: 20_000 }, async (t) => {
+test('an application looks a peer up', { timeout: 20_000 }, async (t) => {
   const place = meeting()
   const alice = (await start(t, AppModule.with(place()))).get(Node)
   const bob = (await start(t, AppModule.with({ ...place(), seeds: [alice.contact] }))).get(Node)
@@ -95,30 +96,45 @@ test('a client that goes away cancels the call on the other node', { timeout: 20
   assert.equal(((await cancelled) as RpcError).rpcCode, RpcCode.CANCELLED)
 })
 
-test('a call that comes while the application starts waits until it has', { timeout: 20_000 }, async (t) => {
-  const place = meeting()
-  const caller = await createNode(place())
-  t.after(() => caller.stop())
-  let call: Promise<unknown> | undefined
+test(
+  'a peer that meets the node while the application starts finds its handlers, on providers that are ready',
+  {
+    timeout: 20_000
+  },
+  async (t) => {
+    const place = meeting()
+    const caller = await createNode(place())
+    t.after(() => caller.stop())
+    const call = firstValueFrom(
+      caller.peers$.pipe(switchMap(({ connection }) => caller.peer(connection.peer).rpc(stockApi).count(null)))
+    )
 
-  @Module({ imports: [PeerloomModule.forRoot(place())], providers: [CalculatorService] })
-  class Slow {
-    started = false
+    @Injectable()
+    class Stock {
+      #count = 0
 
-    constructor(private readonly node: Node) {}
+      async onModuleInit(): Promise<void> {
+        this.#count = await new Promise((resolve) => setTimeout(resolve, 50, 7))
+      }
 
-    async onModuleInit(): Promise<void> {
-      call = caller.peer(this.node.contact).rpc(calculatorApi).square({ value: 12 })
-      const first = await Promise.race([call, new Promise((resolve) => setTimeout(resolve, 100, 'still waiting'))])
-      assert.equal(first, 'still waiting')
-      this.started = true
+      @RpcHandler(stockApi, 'count')
+      count(): number {
+        return this.#count
+      }
     }
-  }
+    @Module({
+      imports: [PeerloomModule.forRoot({ ...place(), seeds: [caller.contact] })],
+      providers: [
+        { provide: 'stock', useFactory: () => new Stock() },
+        { provide: 'alias', useExisting: 'stock' }
+      ]
+    })
+    class App {}
 
-  const app = await start(t, Slow)
-  assert(app.get(Slow).started)
-  assert.deepEqual(await call, { value: 144 })
-})
+    await start(t, App)
+    assert.equal(await call, 7)
+  }
+)
 
 interface Prices {
   of(article: string): number

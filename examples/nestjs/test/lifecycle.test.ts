@@ -1,23 +1,32 @@
 import { meeting, start } from './fixture.js'
-import { Injectable, Module, Scope } from '@nestjs/common'
+import { Injectable, Module, Scope, type Type } from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { KernelError, LifecycleError, Node, PeerloomError, Records, Router, RpcRegistry, unary } from 'peerloom'
-import { InjectContract, PeerloomModule, RpcHandler } from '../src/peerloom/index.js'
+import { definePlugin, LifecycleError, Node, PeerloomError, Records, RpcRegistry, unary } from 'peerloom'
+import { PeerloomModule, RpcHandler } from '../src/peerloom/index.js'
 
 const pingApi = { ping: unary<null, string>() }
 
-test('the node runs from before its injection until the application is closed', { timeout: 20_000 }, async (t) => {
+test('the node runs from the bootstrap of the application until it is closed', { timeout: 20_000 }, async (t) => {
   @Injectable()
   class Pong {
-    readonly idAtConstruction: string
+    readonly states: string[]
 
-    constructor(node: Node) {
-      this.idAtConstruction = node.id
+    constructor(private readonly node: Node) {
+      this.states = [node.kernel.state]
+    }
+
+    onModuleInit(): void {
+      this.states.push(this.node.kernel.state)
+    }
+
+    onApplicationBootstrap(): void {
+      this.states.push(this.node.kernel.state)
     }
 
     @RpcHandler(pingApi, 'ping')
@@ -32,16 +41,55 @@ test('the node runs from before its injection until the application is closed', 
   })
   class App {}
   const app = await start(t, App)
+  assert.deepEqual(app.get(Pong).states, ['idle', 'idle', 'started'])
   const node = app.get(Node)
-  const { id } = node
-  assert.equal(app.get(Pong).idAtConstruction, id)
   const offered = (): string[] =>
     node.kernel.resolve(RpcRegistry).methods.map(({ name, plugin }) => `${plugin} ${name}`)
   assert(offered().includes('nest-handlers ping'))
 
   await app.close()
   assert.throws(offered, { code: 'ERR_STATE' })
-  await assert.rejects(node.connect(id), { code: 'ERR_STATE' })
+  await assert.rejects(node.connect(node.id), { code: 'ERR_STATE' })
+})
+
+const noDatabase = new Error('no database')
+
+/** An application with a node and a provider that is made by `fail`; also gives what becomes of the node. */
+function failingApp(fail: () => object): { App: Type; state: () => string | undefined } {
+  let node: Node | undefined
+  const useFactory = (injected: Node): object => {
+    node = injected
+    return fail()
+  }
+  @Module({
+    imports: [PeerloomModule.forRoot(meeting()())],
+    providers: [{ provide: 'database', inject: [Node], useFactory }]
+  })
+  class App {}
+  return { App, state: () => node?.kernel.state }
+}
+
+for (const [step, fail] of Object.entries({
+  construction: () => Promise.reject(noDatabase),
+  onModuleInit: () => ({ onModuleInit: () => Promise.reject(noDatabase) })
+})) {
+  test(`a provider that fails in its ${step} leaves no node running`, { timeout: 20_000 }, async () => {
+    const { App, state } = failingApp(fail)
+    // There may be nothing to close: the factory of the application is what rejects.
+    const starting = NestFactory.create(App, { logger: false, abortOnError: false }).then((app) => app.init())
+    await assert.rejects(starting, noDatabase)
+    assert.equal(state(), 'idle')
+  })
+}
+
+test('one that fails when the node runs leaves none once the application is closed', { timeout: 20_000 }, async (t) => {
+  const { App, state } = failingApp(() => ({ onApplicationBootstrap: () => Promise.reject(noDatabase) }))
+  const app = await NestFactory.create(App, { logger: false, abortOnError: false })
+  t.after(() => app.close())
+  await assert.rejects(app.init(), noDatabase)
+  assert.equal(state(), 'started')
+  await app.close()
+  assert.equal(state(), 'idle')
 })
 
 test('a node that cannot start fails the start of the application', { timeout: 20_000 }, async (t) => {
@@ -57,10 +105,13 @@ test('a node that cannot start fails the start of the application', { timeout: 2
   })
 })
 
-test('a contract that no plugin provides fails the start', { timeout: 20_000 }, async (t) => {
-  @Module({ imports: [PeerloomModule.forRoot(meeting()()), PeerloomModule.forContracts(Records)] })
-  class App {}
-  await assert.rejects(start(t, App), { code: 'ERR_GRAPH', message: /Records/ })
+test('a contract that nobody fulfils fails the start', { timeout: 20_000 }, async (t) => {
+  const { plugins = [] } = meeting()()
+  const archive = definePlugin({ name: 'archive', needs: { records: Records }, start: () => undefined })
+  await assert.rejects(start(t, PeerloomModule.forRoot({ plugins: [...plugins, archive] })), {
+    code: 'ERR_GRAPH',
+    message: /Records/
+  })
 })
 
 test('two handlers of one name fail the start', { timeout: 20_000 }, async (t) => {
@@ -91,9 +142,9 @@ for (const scope of [Scope.REQUEST, Scope.TRANSIENT]) {
     }
     @Module({ imports: [PeerloomModule.forRoot(meeting()())], providers: [Fleeting] })
     class App {}
-    await assert.rejects(start(t, App), (error) => {
-      assert(error instanceof KernelError)
-      assert.match(error.message, /Fleeting\.ping: the provider must be a singleton/)
+    await assert.rejects(start(t, App), ({ code, cause }: LifecycleError) => {
+      assert.equal(code, 'ERR_START')
+      assert.match((cause as PeerloomError).message, /Fleeting\.ping: the provider must be a singleton/)
       return true
     })
   })
@@ -114,9 +165,6 @@ test('nothing keeps the process alive after close', { timeout: 20_000 }, async (
 
 test('mistakes of type do not compile', () => {
   class Mistakes {
-    // @ts-expect-error -- the parameter is not what the token stands for
-    constructor(@InjectContract(Router) readonly router: Records) {}
-
     // @ts-expect-error -- the API promises a string
     @RpcHandler(pingApi, 'ping')
     ping(): number {

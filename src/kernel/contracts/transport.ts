@@ -16,7 +16,7 @@ export const CloseCode = {
   DUPLICATE: 0x03,
   /** Too many connections. */
   LIMIT: 0x04,
-  /** Nothing was heard for long. */
+  /** Nothing was heard for long, or nobody has used it for long. */
   IDLE: 0x05,
   /** The peer broke the protocol. */
   PROTOCOL: 0x06,
@@ -110,6 +110,12 @@ export interface ConnectionStats {
   readonly lostPackets: number
   /** Streams that are open now. */
   readonly streams: number
+  /** Of these, the ones that this side opened. */
+  readonly ownStreams: number
+  /** Streams that this side has opened so far. */
+  readonly openedStreams: number
+  /** Streams that the peer has opened so far. */
+  readonly acceptedStreams: number
 }
 
 /**
@@ -143,6 +149,13 @@ export interface Connection {
    * again replaces the handler; `undefined` lets new ones wait again.
    */
   onStream: ((stream: Stream) => void) | undefined
+  /** When something was heard of the peer last, by `Clock.monotonic`. */
+  readonly heardAt: number
+  /**
+   * Asks the peer for a sign of life. Resolves with true once anything has been heard of it, and with false once the
+   * connection has ended; a peer that is gone is silence. Never rejects.
+   */
+  ping(): Promise<boolean>
   /** Closes at once; the peer sees code and reason. Streams fail with {@link ConnectionClosedError}. Idempotent. */
   close(code?: number, reason?: string): void
   /** How it ended, or `undefined` while it lives. */

@@ -1,32 +1,34 @@
-import { z } from 'zod'
+import * as v from 'valibot'
 import { Contact } from '../../model/index.js'
 import { definePlugin, messageOf, Router, sleep, withDeadline } from '../../kernel/index.js'
 
-const contact = z.custom<string | Contact>().transform((value, context) => {
-  if (value instanceof Contact) return value
-  if (typeof (value as unknown) !== 'string') {
-    context.addIssue({ code: 'custom', message: 'expected a contact' })
-    return z.NEVER
-  }
-  try {
-    return Contact.parse(value)
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: messageOf(error) })
-    return z.NEVER
-  }
-})
+const contact = v.pipe(
+  v.custom<string | Contact>(
+    (value) => typeof value === 'string' || value instanceof Contact,
+    'expected a contact: its text, or a Contact of this copy of peerloom'
+  ),
+  v.rawTransform(({ dataset: { value }, addIssue, NEVER }): Contact => {
+    if (value instanceof Contact) return value
+    try {
+      return Contact.parse(value)
+    } catch (error) {
+      addIssue({ message: messageOf(error) })
+      return NEVER
+    }
+  })
+)
 
-const options = z.object({
+const options = v.strictObject({
   /** Nodes by way of which this one joins the network: contacts or their texts. */
-  seeds: z.array(contact).max(256).default([]),
+  seeds: v.optional(v.pipe(v.array(contact), v.maxLength(256)), []),
   /** How long the start waits for the first attempt, in milliseconds; it goes on in the background then. */
-  waitMs: z.number().nonnegative().default(5_000),
+  waitMs: v.optional(v.pipe(v.number(), v.finite('expected a finite number'), v.minValue(0)), 5_000),
   /** The pause after the first attempt that failed; it doubles up to `maxRetryMs`. */
-  retryMs: z.number().positive().default(1_000),
-  maxRetryMs: z.number().positive().default(60_000)
+  retryMs: v.optional(v.pipe(v.number(), v.finite('expected a finite number'), v.gtValue(0)), 1_000),
+  maxRetryMs: v.optional(v.pipe(v.number(), v.finite('expected a finite number'), v.gtValue(0)), 60_000)
 })
 
-export type BootstrapOptions = z.input<typeof options>
+export type BootstrapOptions = v.InferInput<typeof options>
 
 /**
  * Joins the network through seeds. A node whose seeds are down starts all the same: it says so with a `node.warning`

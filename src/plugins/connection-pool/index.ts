@@ -4,7 +4,10 @@ import { Pool } from './pool.js'
 
 export type { ConnectionPoolOptions } from './options.js'
 
-/** Keeps one live connection a peer, and dials contacts by racing their addresses. */
+/**
+ * Keeps one live connection a peer, dials contacts by racing their addresses, decides who may stay when there are too
+ * many, and notices peers that were restarted.
+ */
 export const connectionPool = definePlugin({
   name: 'connection-pool',
   needs: { transport: Transport, datagrams: Datagrams, identity: Identity },

@@ -1,32 +1,38 @@
+import { setMaxListeners } from 'node:events'
 import { EventEmitter } from 'eventemitter3'
 import { defer, of, Subject, throwError, type Observable } from 'rxjs'
-import { Address, InvalidInputError, PeerloomError, type Contact, type NodeId } from '../../model/index.js'
+import { InvalidInputError, PeerloomError, type Address, type Contact, type NodeId } from '../../model/index.js'
 import {
+  abortReason,
   CloseCode,
   ConnectError,
+  forPlugin,
   untilAborted,
   type CandidateFailure,
   type CloseInfo,
   type Connection,
   type ConnectionPool,
+  type Consumer,
   type Datagrams,
   type DialStep,
   type Identity,
   type PeerChange,
+  type PerConsumer,
   type PluginContext,
   type PoolDialOptions,
+  type PoolStats,
   type Transport
 } from '../../kernel/index.js'
-import { dialsPrevail, supersedes } from './arbiter.js'
-import { drain } from './drain.js'
-import type { connectionPoolOptions } from './options.js'
-import { Race } from './race.js'
-import type { z } from 'zod'
-
-/** Connections to one peer that may drain at once; the oldest is closed when there are more. */
-export const MAX_DRAINING = 2
-/** Attempts that one race is told to as events; of more, the first. */
-export const MAX_ATTEMPTS = 16
+import { dialsPrevail } from './arbiter.js'
+import { Dials } from './dials.js'
+import { IdleSweep } from './idle-sweep.js'
+import { Liveness } from './liveness.js'
+import type { ConnectionPoolConfig } from './options.js'
+import { originOf } from './origin.js'
+import { Residence } from './residence.js'
+import { isLive, Roster, type Entry } from './roster.js'
+import { PoolView } from './view.js'
+import { Wishes } from './wishes.js'
 
 interface Dependencies {
   readonly transport: Transport
@@ -34,47 +40,76 @@ interface Dependencies {
   readonly identity: Identity
 }
 
-/** The connections to one peer: the one in use, and those that lost, oldest first, with what stops their draining. */
-interface Peer {
-  current: Connection
-  readonly draining: Map<Connection, () => void>
-}
-
-/** A race, and the attempts that share it; each is told the whole story. */
-interface RaceEntry {
-  readonly race: Race
-  readonly attempts: Set<string>
-  readonly told: DialStep[]
-}
-
-type Context = PluginContext<z.output<typeof connectionPoolOptions>>
-
-export class Pool implements ConnectionPool {
-  readonly #peers = new Map<NodeId, Peer>()
-  readonly #races = new Map<NodeId, RaceEntry>()
+export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
+  readonly #roster: Roster
+  readonly #dials: Dials
+  readonly #liveness: Liveness
+  readonly #wishes = new Wishes()
+  readonly #ownWishes = this.#wishes.owner().wishes
+  readonly #residence: Residence
+  readonly #sweep: IdleSweep
   readonly #emitter = new EventEmitter<{ connection: [Connection] }>()
   readonly #changes = new Subject<PeerChange>()
   readonly peers$: Observable<PeerChange> = this.#changes.asObservable()
 
   constructor(
     private readonly on: Dependencies,
-    private readonly ctx: Context
-  ) {}
+    private readonly ctx: PluginContext<ConnectionPoolConfig>
+  ) {
+    const { clock, config } = ctx
+    // Every dial listens; more than ten of them are no leak.
+    setMaxListeners(0, ctx.signal)
+    this.#roster = new Roster({ self: on.identity.nodeId, clock, drainMs: config.drainMs })
+    this.#residence = new Residence(this.#roster, this.#wishes, clock, config)
+    this.#sweep = new IdleSweep(this.#residence, clock, config.idleMs)
+    this.#liveness = new Liveness({
+      clock,
+      maxSilenceMs: config.maxSilenceMs,
+      revive: (entry, attempt) => this.#revive(entry, [], attempt).pipe(untilAborted(ctx.signal))
+    })
+    this.#dials = new Dials({
+      ...on,
+      ctx,
+      admit: (connection, ms, attempts, doubtful) => {
+        const { peer, remote } = connection
+        const refusal = this.#residence.makeRoomFor(peer, { wanted: true, origin: originOf(remote) })
+        if (refusal !== undefined) {
+          connection.close(CloseCode.LIMIT, 'too many connections')
+          throw this.#limitError()
+        }
+        const entry = this.#admit(connection, ms, attempts, doubtful)
+        entry.wanted = true
+        return entry.current
+      }
+    })
+  }
+
+  [forPlugin](consumer: Consumer): ConnectionPool {
+    const { wishes, forget } = this.#wishes.owner()
+    consumer.defer(forget)
+    return new PoolView(this, wishes)
+  }
 
   get(peer: NodeId): Connection | undefined {
-    const current = this.#peers.get(peer)?.current
+    const current = this.#roster.get(peer)?.current
     return current?.closeInfo === undefined ? current : undefined
   }
 
   get connections(): Iterable<Connection> {
-    return [...this.#peers.values()].map(({ current }) => current).filter(isLive)
+    return this.#roster.live.map(({ current }) => current)
+  }
+
+  async check(peer: NodeId, options: PoolDialOptions = {}): Promise<Connection | undefined> {
+    const { signal } = options
+    if (signal?.aborted === true) throw abortReason(signal)
+    const entry = this.#roster.get(peer)
+    if (entry === undefined || !isLive(entry.current)) return undefined
+    if (this.#liveness.isFresh(entry, options.maxSilenceMs)) return this.#liveness.handOut(entry)
+    return this.#liveness.isDoubted(entry) ? undefined : this.#liveness.check(entry, options)
   }
 
   dial$(contact: Contact, options: PoolDialOptions = {}): Observable<DialStep> {
-    return defer(() => this.#dial(contact, options.attempt)).pipe(
-      untilAborted(options.signal),
-      untilAborted(this.ctx.signal)
-    )
+    return defer(() => this.#dial(contact, options)).pipe(untilAborted(options.signal), untilAborted(this.ctx.signal))
   }
 
   dial(contact: Contact, options: PoolDialOptions = {}): Promise<Connection> {
@@ -101,15 +136,30 @@ export class Pool implements ConnectionPool {
       this.#hand(connection, handler)
     }
     this.#emitter.on('connection', entry)
-    for (const connection of [...this.#peers.values()].flatMap(all)) if (isLive(connection)) entry(connection)
+    for (const connection of this.#roster.connections) if (isLive(connection)) entry(connection)
     return () => {
       this.#emitter.off('connection', entry)
     }
   }
 
   disconnect(peer: NodeId, code: number = CloseCode.OK, reason = ''): void {
-    const entry = this.#peers.get(peer)
-    for (const connection of entry === undefined ? [] : all(entry)) connection.close(code, reason)
+    this.#roster.close(peer, code, reason)
+  }
+
+  protect(peer: NodeId, tag: string): void {
+    this.#ownWishes.protect(peer, tag)
+  }
+
+  unprotect(peer: NodeId, tag: string): void {
+    this.#ownWishes.unprotect(peer, tag)
+  }
+
+  stay(peer: NodeId, tag: string, ms: number): void {
+    this.#ownWishes.stay(peer, tag, ms)
+  }
+
+  stats(): PoolStats {
+    return this.#residence.stats()
   }
 
   /** Takes a connection that a peer has made to this node. */
@@ -120,85 +170,46 @@ export class Pool implements ConnectionPool {
       return
     }
     if (!isLive(connection)) return
-    if (this.#isFullFor(peer)) {
+    const wanted = this.#dials.has(peer)
+    const refusal = this.#residence.makeRoomFor(peer, { wanted, origin: originOf(connection.remote) })
+    if (refusal !== undefined) {
       connection.close(CloseCode.LIMIT, 'too many connections')
       return
     }
-    this.#admit(connection, 0, [])
-    this.#races.get(peer)?.race.arrive(connection, dialsPrevail(this.on.identity.nodeId, peer))
+    this.#admit(connection, 0, []).wanted ||= wanted
+    this.#dials.arrive(connection, dialsPrevail(this.on.identity.nodeId, peer))
   }
 
   /** Closes everything. Resolves when the connections are closed. */
   async stop(): Promise<void> {
     this.#emitter.removeAllListeners()
-    const connections = [...this.#peers.values()].flatMap(all)
+    this.#sweep.stop()
+    const { connections } = this.#roster
     for (const connection of connections) connection.close(CloseCode.SHUTDOWN, 'the node is stopping')
     await Promise.all(connections.map(({ closed }) => closed))
     this.#changes.complete()
   }
 
-  #dial(contact: Contact, attempt: string | undefined): Observable<DialStep> {
-    const peer = contact.id
+  #dial({ id: peer, addresses }: Contact, { attempt, maxSilenceMs }: PoolDialOptions): Observable<DialStep> {
     if (peer === this.on.identity.nodeId) {
       return throwError(() => new InvalidInputError(`${peer} is this node itself, which cannot be dialled`))
     }
-    const live = this.get(peer)
-    if (live !== undefined) return of({ type: 'connected', connection: live })
-    let entry = this.#races.get(peer)
-    if (entry === undefined) {
-      if (this.#peers.size + this.#races.size >= this.ctx.config.maxConnections)
+    const entry = this.#roster.get(peer)
+    if (entry === undefined || !isLive(entry.current)) {
+      if (!this.#dials.has(peer) && !this.#residence.hasRoomFor(this.#dials.size)) {
         return throwError(() => this.#limitError())
-      entry = this.#makeRace(peer)
-      this.#races.set(peer, entry)
+      }
+      return this.#dials.join(peer, addresses, { attempt })
     }
-    if (attempt !== undefined && !entry.attempts.has(attempt) && entry.attempts.size < MAX_ATTEMPTS) {
-      entry.attempts.add(attempt)
-      for (const step of entry.told) this.#tell(peer, step, [attempt])
+    if (this.#liveness.isFresh(entry, maxSilenceMs)) {
+      return of({ type: 'connected', connection: this.#liveness.handOut(entry) })
     }
-    entry.race.add(contact.addresses)
-    return entry.race.steps$
+    return this.#revive(entry, addresses, attempt)
   }
 
-  #makeRace(peer: NodeId): RaceEntry {
-    const { transport, datagrams } = this.on
-    const { clock, config } = this.ctx
-    const attempts = new Set<string>()
-    const told: DialStep[] = []
-    const race = new Race({
-      peer,
-      clock,
-      staggerMs: config.staggerMs,
-      timeoutMs: config.dialTimeoutMs,
-      loopbackFirst: Address.scope(datagrams.primary.local) === 'loopback',
-      dial: (address, signal) => transport.dial(peer, address, { signal }),
-      resolve: (host, signal) => datagrams.resolve(host, { signal }),
-      admit: (connection, ms) => {
-        if (this.#isFullFor(peer)) {
-          connection.close(CloseCode.LIMIT, 'too many connections')
-          throw this.#limitError()
-        }
-        return this.#admit(connection, ms, [...attempts])
-      },
-      tell: (step) => {
-        told.push(step)
-        this.#tell(peer, step, [...attempts])
-      },
-      ended: () => this.#races.delete(peer)
-    })
-    return { race, attempts, told }
-  }
-
-  /** Tells a step of a race as an event of each attempt that shares it. */
-  #tell(peer: NodeId, step: DialStep, attempts: readonly (string | undefined)[]): void {
-    const { emit } = this.ctx.events
-    for (const attempt of attempts.length === 0 ? [undefined] : attempts) {
-      if (step.type === 'dialing') emit('dial.started', { peer, address: step.address }, { attempt })
-      else if (step.type === 'failed') emit('dial.failed', { peer, ...step.failure }, { attempt })
-    }
-  }
-
-  #isFullFor(peer: NodeId): boolean {
-    return !this.#peers.has(peer) && this.#peers.size >= this.ctx.config.maxConnections
+  #revive(entry: Entry, addresses: readonly Address[], attempt?: string): Observable<DialStep> {
+    const headStart = !this.#liveness.isDoubted(entry)
+    return this.#dials.join(entry.peer, addresses, { attempt, doubtful: entry.current, headStart })
   }
 
   #limitError(): PeerloomError {
@@ -206,11 +217,12 @@ export class Pool implements ConnectionPool {
     return new PeerloomError('ERR_LIMIT', `the limit of ${String(maxConnections)} connections is reached`)
   }
 
-  /** Takes a new connection in, and gives the one to its peer that is used from now on. */
-  #admit(connection: Connection, ms: number, attempts: readonly string[]): Connection {
+  /** Takes a new connection in. */
+  #admit(connection: Connection, ms: number, attempts: readonly string[], doubtful?: Connection): Entry {
     const { id, peer, direction, remote } = connection
-    const isNew = !this.#peers.has(peer)
-    const entry = this.#place(connection)
+    const isNew = this.#roster.get(peer) === undefined
+    const entry = this.#roster.place(connection, doubtful)
+    this.#sweep.start()
     for (const attempt of attempts.length === 0 ? [undefined] : attempts) {
       this.ctx.events.emit('connection.opened', { peer, connection: id, direction, address: remote, ms }, { attempt })
     }
@@ -220,57 +232,16 @@ export class Pool implements ConnectionPool {
     // A handler that is registered by another one meanwhile was given the connection then.
     this.#emitter.emit('connection', connection)
     if (isNew) this.#changes.next({ type: 'connected', connection })
-    return entry.current
-  }
-
-  #place(connection: Connection): Peer {
-    const { peer } = connection
-    const entry = this.#peers.get(peer)
-    if (entry === undefined) {
-      const first: Peer = { current: connection, draining: new Map() }
-      this.#peers.set(peer, first)
-      return first
-    }
-    const { current } = entry
-    if (!isLive(current)) {
-      entry.current = connection
-    } else if (supersedes(this.on.identity.nodeId, peer, current, connection)) {
-      entry.current = connection
-      this.#drain(entry, current)
-    } else {
-      this.#drain(entry, connection)
-    }
     return entry
-  }
-
-  #drain({ draining }: Peer, connection: Connection): void {
-    draining.set(connection, drain(connection, this.ctx.clock, this.ctx.config.drainMs))
-    const [oldest] = draining
-    if (oldest === undefined || draining.size <= MAX_DRAINING) return
-    const [surplus, stopDraining] = oldest
-    stopDraining()
-    draining.delete(surplus)
-    surplus.close(CloseCode.DUPLICATE, 'too many connections to one node')
   }
 
   #remove(connection: Connection, info: CloseInfo, attempt: string | undefined): void {
     const { peer, id } = connection
-    const entry = this.#peers.get(peer)
-    entry?.draining.get(connection)?.()
-    entry?.draining.delete(connection)
     const { code, reason, by } = info
+    const outcome = this.#roster.remove(connection)
     this.ctx.events.emit('connection.closed', { peer, connection: id, code, reason, by }, { attempt })
-    if (entry?.current !== connection) return
-    // The side that dialled twice decides which of the two it keeps; what it gave up may be what was kept here.
-    const successor = [...entry.draining.keys()].filter(isLive).at(-1)
-    if (successor === undefined) {
-      this.#peers.delete(peer)
-      this.#changes.next({ type: 'disconnected', connection, info })
-    } else {
-      entry.draining.get(successor)?.()
-      entry.draining.delete(successor)
-      entry.current = successor
-    }
+    if (outcome === 'gone') this.#changes.next({ type: 'disconnected', connection, info })
+    if (this.#roster.size === 0) this.#sweep.stop()
   }
 
   #hand(connection: Connection, handler: (connection: Connection) => void): void {
@@ -280,12 +251,4 @@ export class Pool implements ConnectionPool {
       this.ctx.log.error(`a handler of new connections threw for ${connection.peer}`, error)
     }
   }
-}
-
-function isLive(connection: Connection): boolean {
-  return connection.closeInfo === undefined
-}
-
-function all({ current, draining }: Peer): Connection[] {
-  return [...draining.keys(), current]
 }

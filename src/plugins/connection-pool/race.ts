@@ -27,6 +27,8 @@ export interface RaceSetting {
   readonly clock: Clock
   readonly staggerMs: number
   readonly timeoutMs: number
+  /** How long the first dial waits, because the peer may be heard of by other means. */
+  readonly headStartMs: number
   readonly loopbackFirst: boolean
   dial(address: Address, signal: AbortSignal): Promise<Connection>
   resolve(host: string, signal: AbortSignal): Promise<readonly string[]>
@@ -54,6 +56,7 @@ export class Race {
   #deadline: ClockTimer | undefined
   #subscriber: Subscriber<DialStep> | undefined
   #unstarted: Address[] = []
+  #waitsForHeadStart = false
   #over = false
 
   constructor(private readonly setting: RaceSetting) {
@@ -81,6 +84,7 @@ export class Race {
   /** Tells the race that the peer has connected to us. `ownPrevail`: if we connect as well, ours is the one kept. */
   arrive(connection: Connection, ownPrevail: boolean): void {
     if (this.#over) return
+    this.#waitsForHeadStart = false
     if (!ownPrevail || this.#pending.size === 0) {
       this.#win(connection)
       return
@@ -96,12 +100,31 @@ export class Race {
     })
   }
 
+  /** What the head start was given for will not come. */
+  hurry(): void {
+    if (!this.#waitsForHeadStart) return
+    this.#nextTimer?.clear()
+    this.#beginDialling()
+  }
+
   #start(subscriber: Subscriber<DialStep>): void {
     this.#subscriber = subscriber
+    if (this.setting.headStartMs > 0) {
+      this.#waitsForHeadStart = true
+      this.#setNextTimer(this.setting.headStartMs, () => {
+        this.#beginDialling()
+      })
+    }
     this.#deadline = this.setting.clock.setTimeout(() => {
       this.#expire()
     }, this.setting.timeoutMs)
     this.add(this.#unstarted.splice(0))
+  }
+
+  #beginDialling(): void {
+    this.#waitsForHeadStart = false
+    this.#nextTimer = undefined
+    this.#next()
   }
 
   #enter(address: Address): void {

@@ -13,7 +13,7 @@ import {
   throwError
 } from 'rxjs'
 import type { Observable } from 'rxjs'
-import type { z } from 'zod'
+import type * as v from 'valibot'
 import { InvalidInputError, NodeId, type Contact } from '../../model/index.js'
 import {
   ConnectError,
@@ -41,7 +41,7 @@ const MAX_HINTS = 8
 /** 48 bits: unique among the attempts that any log will hold. */
 const ATTEMPT_ID_BYTES = 6
 
-type Context = PluginContext<z.output<typeof connectorOptions>>
+type Context = PluginContext<v.InferOutput<typeof connectorOptions>>
 
 interface Attempt {
   readonly id: string
@@ -137,10 +137,10 @@ export class PathFinder implements Connector {
     const dial = dialContacts(pool, { attempt, tried: new Set() })
     // A peer that has come to us needs no looking up; what is being dialled is the pool's to settle.
     const arrived = pool.peers$.pipe(filter(({ type, connection }) => type === 'connected' && connection.peer === peer))
-    return liveConnection(pool, peer).pipe(
+    return liveConnection(pool, peer, { attempt }).pipe(
       orElse(() => knownContact(contact).pipe(dial)),
       orElse(() => findContacts(router, peer, { attempt, hints }).pipe(takeUntil(arrived), dial)),
-      orElse(() => liveConnection(pool, peer)),
+      orElse(() => liveConnection(pool, peer, { attempt })),
       within(config.connectTimeoutMs, clock),
       reportFailure(peer, clock)
     )

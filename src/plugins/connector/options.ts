@@ -1,11 +1,9 @@
-import { z } from 'zod'
+import * as v from 'valibot'
 
 /** Configuration of the `connector` plugin. */
-export const connectorOptions = z
-  .strictObject({
-    /** Milliseconds that an attempt to connect may take, from the call to the connection. */
-    connectTimeoutMs: z.number().min(100).max(600_000).default(30_000)
-  })
-  .prefault({})
+export const connectorOptions = v.strictObject({
+  /** Milliseconds that an attempt to connect may take, from the call to the connection. */
+  connectTimeoutMs: v.optional(v.pipe(v.number(), v.minValue(100), v.maxValue(600_000)), 30_000)
+})
 
-export type ConnectorOptions = z.input<typeof connectorOptions>
+export type ConnectorOptions = v.InferInput<typeof connectorOptions>

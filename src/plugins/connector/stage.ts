@@ -1,5 +1,5 @@
-import { concat, defer, EMPTY, of, tap, type Observable, type OperatorFunction } from 'rxjs'
-import type { ConnectionPool, DialStep, FindStep } from '../../kernel/index.js'
+import { concat, defer, EMPTY, filter, from, map, tap, type Observable, type OperatorFunction } from 'rxjs'
+import type { ConnectionPool, DialStep, FindStep, PoolDialOptions } from '../../kernel/index.js'
 import type { NodeId } from '../../model/index.js'
 
 /** What stages tell each other, and at last the caller. */
@@ -29,10 +29,10 @@ export function orElse(otherWay: () => Observable<PathStep>): ConnectStage {
     })
 }
 
-/** The connection that lives already, if there is one. */
-export function liveConnection(pool: ConnectionPool, peer: NodeId): Observable<PathStep> {
-  return defer(() => {
-    const connection = pool.get(peer)
-    return connection === undefined ? EMPTY : of<PathStep>({ type: 'connected', connection })
-  })
+/** The connection that there is already, if there is one and the peer gives a sign of life. */
+export function liveConnection(pool: ConnectionPool, peer: NodeId, options?: PoolDialOptions): Observable<PathStep> {
+  return defer(() => from(pool.check(peer, options))).pipe(
+    filter((connection) => connection !== undefined),
+    map((connection): PathStep => ({ type: 'connected', connection }))
+  )
 }

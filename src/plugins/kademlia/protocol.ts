@@ -81,13 +81,15 @@ export class Protocol {
   ): Promise<{ connection: Connection; answer: unknown }> {
     const { pool, clock } = this.deps
     const node = 'addresses' in target ? target.id : target.peer
+    // A query that is lost with a dead connection costs less than a round trip before each.
+    const maxSilenceMs = Infinity
     this.#asked.set(node, (this.#asked.get(node) ?? 0) + 1)
     try {
       return await withDeadline(
         clock,
         this.timeoutMs,
         async (signal) => {
-          const connection = 'addresses' in target ? await pool.dial(target, { signal, attempt }) : target
+          const connection = 'addresses' in target ? await pool.dial(target, { signal, attempt, maxSilenceMs }) : target
           return { connection, answer: await call(this.client(connection), { signal }) }
         },
         {

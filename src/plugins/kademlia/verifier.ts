@@ -1,6 +1,6 @@
 import type { Clock, Connection, ConnectionPool, EventEmitterOf } from '../../kernel/index.js'
 import { Address, Contact, type NodeId } from '../../model/index.js'
-import { keyOf } from './distance.js'
+import { BUCKETS, keyOf } from './distance.js'
 import { share, type Count } from './messages.js'
 import type { Protocol } from './protocol.js'
 import type { RoutingTable, TableChange } from './routing-table.js'
@@ -9,6 +9,20 @@ import type { RoutingTable, TableChange } from './routing-table.js'
 export const MAX_PINGS = 3
 /** Pings that wait for their turn; further candidates are dropped and counted. */
 export const MAX_PINGS_WAITING = 64
+
+/** The tag of what the pool is told about contacts. */
+const TAG = 'routing-table'
+/** How long the connection to a contact of the farthest bucket stays unused, and how much longer to one of the nearest. */
+const MIN_STAY_MS = 60_000
+const STAY_RANGE_MS = 2 * 3_600_000
+
+/**
+ * How long an unused connection to a contact is kept: the nearer the longer, since the neighbourhood is asked most, and
+ * whoever is near is asked about what is stored here.
+ */
+export function stayMs(bucket: number): number {
+  return MIN_STAY_MS + (1 - bucket / (BUCKETS - 1)) * STAY_RANGE_MS
+}
 
 interface Ping {
   /** Whom to ping: a stranger by the connection it came by, or a contact of the table that is under suspicion. */
@@ -71,12 +85,17 @@ export class Verifier {
   }
 
   #apply({ added, removed, ping }: TableChange, since = this.deps.clock.monotonic()): void {
-    const { table, emit } = this.deps
+    const { table, pool, emit } = this.deps
     const bucketOf = (contact: Contact): number => table.bucketOf(keyOf(contact))
     if (removed !== undefined) {
+      pool.stay(removed.id, TAG, 0)
       emit('routing.removed', { node: removed.id, bucket: bucketOf(removed), reason: 'it did not answer' })
     }
-    if (added !== undefined) emit('routing.added', { node: added.id, bucket: bucketOf(added) })
+    if (added !== undefined) {
+      const bucket = bucketOf(added)
+      pool.stay(added.id, TAG, stayMs(bucket))
+      emit('routing.added', { node: added.id, bucket })
+    }
     if (ping !== undefined && !this.#enqueue({ target: ping, id: ping.id, since })) table.spare(ping)
   }
 

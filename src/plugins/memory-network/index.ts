@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { abortReason, Datagrams, definePlugin, KernelError, type DatagramSocket } from '../../kernel/index.js'
 import { Address } from '../../model/index.js'
 import { MEMORY_MAX_DATAGRAM_BYTES, MemoryNetwork } from './network.js'
@@ -17,19 +17,22 @@ export {
 /** Sockets that one node may have open beside its primary one: four birthday rounds of 256. */
 export const MAX_FURTHER_SOCKETS = 1_024
 
-const options = z.strictObject({
+const options = v.strictObject({
   /** The network that this node is in. */
-  network: z.instanceof(MemoryNetwork).default(() => new MemoryNetwork()),
+  network: v.optional(v.instance(MemoryNetwork), () => new MemoryNetwork()),
   /** The IP address of the host that this node runs on. */
-  host: z
-    .string()
-    .refine((host) => isIP(host) !== 0, 'expected an IP address')
-    .default('127.0.0.1'),
+  host: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((host) => isIP(host) !== 0, 'expected an IP address')
+    ),
+    '127.0.0.1'
+  ),
   /** The port of the primary socket; 0 for any. */
-  port: z.int().min(0).max(65_535).default(0)
+  port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)), 0)
 })
 
-export type MemoryNetworkPluginOptions = z.input<typeof options>
+export type MemoryNetworkPluginOptions = v.InferInput<typeof options>
 
 /** Fulfils Datagrams on one host of a simulated network. */
 export const memoryNetwork = definePlugin({

@@ -32,9 +32,23 @@ export interface Way {
   carry(from: Address, to: Address, bytes: number, now: number, random: Random): Fate
 }
 
+const LINK_OPTIONS: ReadonlySet<string> = new Set<keyof LinkOptions>([
+  'latencyMs',
+  'inOrder',
+  'lossRate',
+  'duplicateRate',
+  'bytesPerSecond',
+  'queueBytes'
+])
+
 /** A direction of its own for a link. Throws `ERR_INVALID_INPUT` on options that make no sense. */
 export function makeWay(link: Link | LinkOptions): Way {
-  if (typeof link !== 'function') return new ShapedWay(link)
+  if (typeof link !== 'function') {
+    if (typeof link !== 'object' || (link as unknown) === null) {
+      throw new InvalidInputError(`no link can be like this: ${JSON.stringify(link)}`)
+    }
+    return new ShapedWay(link)
+  }
   return {
     carry(from, to, bytes, _now, random) {
       const delays = link(from, to, bytes, random)
@@ -57,6 +71,8 @@ class ShapedWay implements Way {
   #lastArrival = 0
 
   constructor(options: LinkOptions) {
+    const unknown = Object.keys(options).find((name) => !LINK_OPTIONS.has(name))
+    if (unknown !== undefined) throw new InvalidInputError(`a link has no option ${JSON.stringify(unknown)}`)
     const { latencyMs = 0, lossRate = 0, duplicateRate = 0, inOrder = false } = options
     const { bytesPerSecond = Infinity, queueBytes = DEFAULT_QUEUE_BYTES } = options
     this.#latency = typeof latencyMs === 'number' ? [latencyMs, latencyMs] : latencyMs

@@ -35,10 +35,19 @@ export class MemorySocket implements DatagramSocket {
   send(data: Uint8Array, to: Address): void {
     const family = Address.family(to)
     const possible = !this.#closed && family !== undefined && this.families.has(family)
-    if (possible && this.transmit(data, this.local, to)) {
+    if (possible && this.#transmit(data, to)) {
       this.#stats.sent++
       this.#stats.sentBytes += data.length
     } else this.#stats.sendErrors++
+  }
+
+  #transmit(data: Uint8Array, to: Address): boolean {
+    try {
+      return this.transmit(data, this.local, to)
+    } catch (error) {
+      this.log.error('a link threw, or makes no sense', error)
+      return false
+    }
   }
 
   receive(kind: DatagramClass, handler: DatagramHandler): () => void {

@@ -85,6 +85,8 @@ export class MemoryConnection implements Connection, StreamHost {
   #proved: boolean
   /** Until when the peer is owed an ack. */
   #ackDue = Infinity
+  /** The peer asks for a sign of life. */
+  #pinged = false
   #flushQueued = false
   #timer: { due: number; background: boolean; timer: ClockTimer } | undefined
   readonly #beganAt: number
@@ -93,6 +95,8 @@ export class MemoryConnection implements Connection, StreamHost {
   #receivedBytes = 0
   #closeInfo: CloseInfo | undefined
   #resolveClosed!: (info: CloseInfo) => void
+  /** A sign of life that is waited for. */
+  #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
   constructor(
     private readonly setup: ConnectionSetup,
@@ -126,7 +130,7 @@ export class MemoryConnection implements Connection, StreamHost {
       sentBytes: this.#sentBytes,
       receivedBytes: this.#receivedBytes,
       lostPackets: this.#out.lost,
-      streams: this.#streams.size
+      ...this.#streams.counts
     }
   }
 
@@ -149,6 +153,20 @@ export class MemoryConnection implements Connection, StreamHost {
     return this.tryOpen() ?? this.#streams.wait(signal)
   }
 
+  get heardAt(): number {
+    return this.#heardAt
+  }
+
+  ping(): Promise<boolean> {
+    if (this.#closeInfo !== undefined) return Promise.resolve(false)
+    if (this.#ping === undefined) {
+      let answer!: (alive: boolean) => void
+      this.#ping = { answered: new Promise((resolve) => (answer = resolve)), answer }
+      this.sendFrame({ type: 'ping' })
+    }
+    return this.#ping.answered
+  }
+
   close(code: number = CloseCode.OK, reason = ''): void {
     if (this.#closeInfo !== undefined) return
     const packet = { kind: 'close', to: this.setup.remoteConnectionId, code: wireCode(code), reason } as const
@@ -165,6 +183,7 @@ export class MemoryConnection implements Connection, StreamHost {
       this.#finish({ code: packet.code, reason: packet.reason, by: 'peer', transport: false })
       return
     }
+    this.#answerPing(true)
     const again = this.#out.ack(packet.ack, packet.number === 0, this.#heardAt)
     if (again === false) {
       this.close(CloseCode.PROTOCOL, 'an ack for what was never sent')
@@ -174,8 +193,9 @@ export class MemoryConnection implements Connection, StreamHost {
     if (packet.number > 0) {
       const expected = packet.number === this.#in.next
       for (const payload of this.#in.accept(packet.number, packet.frames)) this.#receiveFrames(payload)
-      // A second packet, or one out of order, is acked at once: the peer may have to send one again.
-      const urgent = !expected || this.#in.hasGap || this.#ackDue !== Infinity
+      // A second packet, or one out of order, is acked at once: the peer may have to send one again. A ping is, too.
+      const urgent = !expected || this.#in.hasGap || this.#ackDue !== Infinity || this.#pinged
+      this.#pinged = false
       this.#ackDue = this.#heardAt + (urgent ? 0 : MAX_ACK_DELAY_MS)
     }
     this.#queueFlush()
@@ -197,6 +217,7 @@ export class MemoryConnection implements Connection, StreamHost {
       case 'proof':
         return this.#receiveProof(frame.signature)
       case 'ping':
+        this.#pinged = true
         return true
       case 'streams':
         this.#streams.allow(frame.limit)
@@ -343,8 +364,14 @@ export class MemoryConnection implements Connection, StreamHost {
     else this.#flush()
   }
 
+  #answerPing(alive: boolean): void {
+    this.#ping?.answer(alive)
+    this.#ping = undefined
+  }
+
   #finish(info: CloseInfo): void {
     this.#closeInfo = info
+    this.#answerPing(false)
     this.#timer?.timer.clear()
     this.#timer = undefined
     this.host.ended()

@@ -1,9 +1,9 @@
-import type { z } from 'zod'
+import type * as v from 'valibot'
 import { Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
 import { Endpoint } from './endpoint.js'
 import { settings } from './settings.js'
 
-export type MemoryTransportOptions = z.input<typeof settings>
+export type MemoryTransportOptions = v.InferInput<typeof settings>
 
 /**
  * The Transport contract over any Datagrams, without native code and in virtual time. Both sides prove their node ids,

@@ -1,4 +1,10 @@
-import { abortReason, PeerloomError, type ConnectionClosedError, type Stream } from '../../kernel/index.js'
+import {
+  abortReason,
+  PeerloomError,
+  type ConnectionClosedError,
+  type ConnectionStats,
+  type Stream
+} from '../../kernel/index.js'
 import type { Frame } from './codec.js'
 import { MemoryStream, type StreamHost } from './stream.js'
 
@@ -28,6 +34,7 @@ export class StreamTable {
   readonly #opens = new Set<WaitingOpen>()
   readonly #ours: number
   #opened = 0
+  #ownOpen = 0
   #mayOpen: number
   #peerOpened = 0
   #peerMayOpen: number
@@ -44,8 +51,14 @@ export class StreamTable {
     this.#peerMayOpen = this.#announced = options.maxStreams
   }
 
-  get size(): number {
-    return this.#streams.size
+  /** How many there are and were, as `ConnectionStats` counts them. */
+  get counts(): Pick<ConnectionStats, 'streams' | 'ownStreams' | 'openedStreams' | 'acceptedStreams'> {
+    return {
+      streams: this.#streams.size,
+      ownStreams: this.#ownOpen,
+      openedStreams: this.#opened,
+      acceptedStreams: this.#peerOpened - this.#unseen.size
+    }
   }
 
   get onStream(): ((stream: Stream) => void) | undefined {
@@ -63,6 +76,7 @@ export class StreamTable {
     if (this.#opened >= this.#mayOpen) return undefined
     const stream = new MemoryStream(this.#opened++ * 4 + this.#ours, this.host)
     this.#streams.set(stream.id, stream)
+    this.#ownOpen++
     return stream
   }
 
@@ -117,7 +131,10 @@ export class StreamTable {
   /** A stream is over; if it was the peer's, the peer may open another. */
   retire(stream: MemoryStream): void {
     this.#streams.delete(stream.id)
-    if (stream.id % 4 === this.#ours) return
+    if (stream.id % 4 === this.#ours) {
+      this.#ownOpen--
+      return
+    }
     this.#peerMayOpen++
     this.#announce()
   }
@@ -137,6 +154,7 @@ export class StreamTable {
     this.#opens.clear()
     for (const stream of [...this.#streams.values()]) stream.fail(error)
     this.#streams.clear()
+    this.#ownOpen = 0
   }
 
   /** A stream of the peer's that is new; `undefined` if it is over; false if there may be none of that id. */

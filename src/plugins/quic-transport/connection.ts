@@ -65,6 +65,9 @@ export class QuicConnection implements Connection, StreamOwner {
   #closeInfo: CloseInfo | undefined
   #failure: ConnectionClosedError | undefined
   #resolveClosed!: (info: CloseInfo) => void
+  #ownOpen = 0
+  /** A sign of life that is waited for. */
+  #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
   constructor(identity: ConnectionIdentity, driver: Driver, log: Logger) {
     this.id = identity.id
@@ -123,6 +126,20 @@ export class QuicConnection implements Connection, StreamOwner {
     }
   }
 
+  get heardAt(): number {
+    return this.#driver.heardAt
+  }
+
+  ping(): Promise<boolean> {
+    if (this.#closeInfo !== undefined) return Promise.resolve(false)
+    if (this.#ping === undefined) {
+      let answer!: (alive: boolean) => void
+      this.#ping = { answered: new Promise((resolve) => (answer = resolve)), answer }
+      this.#driver.ping()
+    }
+    return this.#ping.answered
+  }
+
   close(code: number = CloseCode.OK, reason = ''): void {
     this.#driver.close(code, reason)
   }
@@ -135,7 +152,10 @@ export class QuicConnection implements Connection, StreamOwner {
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,
-      streams: this.#streams.size
+      streams: this.#streams.size,
+      ownStreams: this.#ownOpen,
+      openedStreams: Math.floor(this.#nextOwn / STREAM_ID_STEP),
+      acceptedStreams: Math.floor(this.#nextOfPeer / STREAM_ID_STEP) - this.#skipped.size
     }
   }
 
@@ -158,6 +178,7 @@ export class QuicConnection implements Connection, StreamOwner {
 
   settled(stream: QuicStream): void {
     this.#streams.delete(stream.id)
+    if ((stream.id & STREAM_ID_BITS) === (this.#nextOwn & STREAM_ID_BITS)) this.#ownOpen--
     this.#readers.delete(stream)
     this.#over.push(stream)
     this.schedule()
@@ -179,6 +200,7 @@ export class QuicConnection implements Connection, StreamOwner {
 
   /** Takes what has arrived to its readers. */
   arrived(): void {
+    if (this.#ping !== undefined && this.#driver.heard) this.#answerPing(true)
     if (this.#stops.run(this.#driver.heard)) this.schedule()
     this.#read()
     if (this.#opens.size > 0) this.#opens.serve(() => this.#openNow())
@@ -194,7 +216,9 @@ export class QuicConnection implements Connection, StreamOwner {
   /** The driver says that it is over. */
   ended(info: CloseInfo): void {
     this.#closeInfo = info
+    this.#answerPing(false)
     if (this.#opens.size > 0) this.#opens.fail(new ConnectionClosedError(info))
+    this.#ownOpen = 0
     const streams = [...this.#streams.values()]
     this.#streams.clear()
     this.#readers.clear()
@@ -211,7 +235,13 @@ export class QuicConnection implements Connection, StreamOwner {
     // Sending nothing makes the stream known to quiche, so that it is counted, and can be reset before its first byte.
     this.native.streamSend(stream.id, nothing, false)
     this.#streams.set(stream.id, stream)
+    this.#ownOpen++
     return stream
+  }
+
+  #answerPing(alive: boolean): void {
+    this.#ping?.answer(alive)
+    this.#ping = undefined
   }
 
   #read(): void {

@@ -105,6 +105,7 @@ export class Driver {
   #handshakeDue: number
   #keepAliveDue = Infinity
   #heard = false
+  #heardAt: number
   /** The packet that told the peer of our close, repeated when the peer seems to have missed it (RFC 9000 §10.2.1). */
   #closing: Uint8Array | undefined
   #receivedAfterClose = 0
@@ -117,7 +118,8 @@ export class Driver {
     this.#options = options
     this.#datagramBytes = options.isClient ? MIN_INITIAL_BYTES : options.datagramBytes
     this.#receiveInfo = { from: options.remote, to: options.local }
-    this.#handshakeDue = this.#host.clock.monotonic() + options.handshakeTimeoutMs
+    this.#heardAt = this.#host.clock.monotonic()
+    this.#handshakeDue = this.#heardAt + options.handshakeTimeoutMs
     this.addCid(this.native.sourceId())
   }
 
@@ -132,6 +134,19 @@ export class Driver {
   /** Something has arrived since the last turn. */
   get heard(): boolean {
     return this.#heard
+  }
+
+  /** When something arrived last. */
+  get heardAt(): number {
+    return this.#heardAt
+  }
+
+  /** Sends something that the peer must acknowledge, again and again until it does. */
+  ping(): void {
+    this.#attempt(() => {
+      this.native.sendAckEliciting()
+      this.schedule()
+    })
   }
 
   /** Leads datagrams with this destination id here, until the end or until it is retired. */
@@ -222,6 +237,7 @@ export class Driver {
 
   readonly #beginTurn = (): void => {
     const { native } = this
+    if (this.#heard) this.#heardAt = this.#host.clock.monotonic()
     if (!this.#established && this.#endInfo === undefined && native.isEstablished()) {
       this.#established = true
       this.#handshakeDue = Infinity

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as v from 'valibot'
 import { Datagrams, definePlugin, Identity, messageOf, SelfContact } from '../../kernel/index.js'
 import { Address } from '../../model/index.js'
 import { announceable, LiveSelfContact } from './self-contact.js'
@@ -6,26 +6,29 @@ import { announceable, LiveSelfContact } from './self-contact.js'
 /** Addresses that may be configured: as many as a contact holds. */
 const MAX_CONFIGURED = 16
 
-const announced = z.string().transform((text, context): Address => {
-  try {
-    return announceable(Address.parse(text))
-  } catch (error) {
-    context.addIssue(messageOf(error))
-    return z.NEVER
-  }
-})
+const announced = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }): Address => {
+    try {
+      return announceable(Address.parse(dataset.value))
+    } catch (error) {
+      addIssue({ message: messageOf(error) })
+      return NEVER
+    }
+  })
+)
 
-const schema = z.strictObject({
+const schema = v.strictObject({
   /**
    * Addresses at which others reach this node although no socket shows it, such as a forwarded port: `host:port`, IPv6
    * in brackets, the best first; none by default.
    */
-  announce: z.array(announced).max(MAX_CONFIGURED).default([]),
+  announce: v.optional(v.pipe(v.array(announced), v.maxLength(MAX_CONFIGURED)), []),
   /** Milliseconds between two looks for changed network interfaces, while anyone is subscribed; 10,000. */
-  checkIntervalMs: z.int().min(1_000).default(10_000)
+  checkIntervalMs: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1_000)), 10_000)
 })
 
-export type SelfContactOptions = z.input<typeof schema>
+export type SelfContactOptions = v.InferInput<typeof schema>
 
 /** This node's own addresses, for others to reach it. */
 export const selfContact = definePlugin({

@@ -1,22 +1,22 @@
-import { z } from 'zod'
+import * as v from 'valibot'
 import { definePlugin, Store, type Clock } from '../../kernel/index.js'
 import { quotas } from './options.js'
 import { Place } from './usage.js'
 
-const schema = z.strictObject({
+const schema = v.strictObject({
   ...quotas,
   /** Path of the directory that the store has for itself; made, with its parents, if it does not exist. */
-  directory: z.string().min(1, 'expected the path of a directory'),
+  directory: v.pipe(v.string(), v.minLength(1, 'expected the path of a directory')),
   /**
    * Whether what is acknowledged survives a loss of power, too, and not only the end of the process. Writes that wait
    * for the disk at the same time share one sync.
    */
-  sync: z.boolean().default(true),
+  sync: v.optional(v.boolean(), true),
   /** Whether a damaged store is mended at the start, as far as that goes, instead of being refused. */
-  repair: z.boolean().default(false)
+  repair: v.optional(v.boolean(), false)
 })
 
-export type LevelStoreOptions = z.input<typeof schema>
+export type LevelStoreOptions = v.InferInput<typeof schema>
 
 /**
  * A store on disk (LevelDB), for one process at a time. What it has acknowledged survives a crash.

@@ -1,11 +1,11 @@
-import { z } from 'zod'
+import * as v from 'valibot'
 import { definePlugin, Store } from '../../kernel/index.js'
 import { createMemoryStore } from './memory-store.js'
 import { quotas } from './options.js'
 
-const schema = z.strictObject(quotas)
+const schema = v.strictObject(quotas)
 
-export type MemoryStoreOptions = z.input<typeof schema>
+export type MemoryStoreOptions = v.InferInput<typeof schema>
 
 /** A store that forgets everything when the node stops. A full one refuses what would make it larger with `ERR_STORE`. */
 export const memoryStore = definePlugin({

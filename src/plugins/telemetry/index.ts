@@ -1,19 +1,20 @@
-import { z } from 'zod'
+import * as v from 'valibot'
 import { definePlugin, type KernelEvent } from '../../kernel/index.js'
 import { toJsonLine, toReadableLine } from './format.js'
 
-const options = z.object({
+const options = v.strictObject({
   /** `readable` for a person, `json` for one JSON object a line. */
-  format: z.enum(['readable', 'json']).default('readable'),
+  format: v.optional(v.picklist(['readable', 'json']), 'readable'),
   /** Where lines go, without a line end; standard error unless given. */
-  write: z
-    .custom<(line: string) => void>((value) => typeof value === 'function', 'expected a function')
-    .default(() => (line: string) => void process.stderr.write(`${line}\n`)),
+  write: v.optional(
+    v.custom<(line: string) => void>((value) => typeof value === 'function', 'expected a function'),
+    () => (line: string) => void process.stderr.write(`${line}\n`)
+  ),
   /** Only events whose type begins with one of these, such as `discovery.` or `dial.failed`. All unless given. */
-  only: z.array(z.string()).optional()
+  only: v.optional(v.array(v.string()))
 })
 
-export type TelemetryOptions = z.input<typeof options>
+export type TelemetryOptions = v.InferInput<typeof options>
 
 /** Writes the kernel's event stream as lines. */
 export const telemetry = definePlugin({

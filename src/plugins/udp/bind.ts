@@ -97,15 +97,15 @@ function asSocketError(error: unknown, { host, port }: BindRequest): PeerloomErr
 function explain(code: string, host: string, port: number): string {
   switch (code) {
     case 'EADDRINUSE':
-      return `port ${port} is taken on ${host}; choose another with --port or stop the program that holds it`
+      return `port ${port} is taken on ${host}; choose another or stop the program that holds it`
     case 'EACCES':
     case 'EPERM':
-      return `port ${port} on ${host} needs rights that this user lacks; choose one from 1024 up with --port`
+      return `port ${port} on ${host} needs rights that this user lacks; choose one from 1024 up`
     case 'EADDRNOTAVAIL':
-      return `${host} is no address of this machine; choose one of its own with --host, or leave it out`
+      return `${host} is no address of this machine; choose one of its own, or leave the host out`
     case 'EAFNOSUPPORT':
     case 'EPROTONOSUPPORT':
-      return `this machine has no ${isIPv6(host) ? 'IPv6' : 'IPv4'}, so ${host} cannot be used; choose another --host`
+      return `this machine has no ${isIPv6(host) ? 'IPv6' : 'IPv4'}, so ${host} cannot be used; choose another host`
     case 'EMFILE':
     case 'ENFILE':
       return `too many files and sockets are open to open another on ${host}; raise the limit (ulimit -n)`

@@ -1,38 +1,35 @@
 import { isIP } from 'node:net'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { Datagrams, definePlugin } from '../../kernel/index.js'
 
 const MEBIBYTE = 2 ** 20
 const MAX_BUFFER_BYTES = 2 ** 30
 
-const schema = z.strictObject({
+const bufferBytes = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_BUFFER_BYTES))
+
+const schema = v.strictObject({
   /**
    * IP address to bind to. `::`, the default, listens everywhere in IPv4 and IPv6, and falls back to `0.0.0.0` where
    * there is no IPv6; any other has its own family alone.
    */
-  host: z
-    .string()
-    .refine((host) => isIP(host) !== 0, 'expected an IP address of this machine, such as 0.0.0.0, 127.0.0.1 or ::1')
-    .default('::'),
+  host: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((host) => isIP(host) !== 0, 'expected an IP address of this machine, such as 0.0.0.0, 127.0.0.1 or ::1')
+    ),
+    '::'
+  ),
   /** UDP port; 0, the default, is any free one. */
-  port: z.int().min(0).max(65535).default(0),
+  port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535)), 0),
   /** Bytes that the system may keep of what has arrived, for the primary socket; 4 MiB. The system may allow less. */
-  receiveBufferBytes: z
-    .int()
-    .min(1)
-    .max(MAX_BUFFER_BYTES)
-    .default(4 * MEBIBYTE),
+  receiveBufferBytes: v.optional(bufferBytes, 4 * MEBIBYTE),
   /** Bytes that the system may keep of what is to be sent, for the primary socket; 4 MiB. The system may allow less. */
-  sendBufferBytes: z
-    .int()
-    .min(1)
-    .max(MAX_BUFFER_BYTES)
-    .default(4 * MEBIBYTE),
+  sendBufferBytes: v.optional(bufferBytes, 4 * MEBIBYTE),
   /** Throw-away sockets open at once; 600, enough for two hole punches by birthday (256 sockets each) and some more. */
-  maxSockets: z.int().min(0).max(10_000).default(600)
+  maxSockets: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(10_000)), 600)
 })
 
-export type UdpOptions = z.input<typeof schema>
+export type UdpOptions = v.InferInput<typeof schema>
 
 /** Datagrams over the machine's UDP sockets. Fails to start with `ERR_SOCKET`. */
 export const udp = definePlugin({

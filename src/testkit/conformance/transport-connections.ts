@@ -113,6 +113,41 @@ export function connectionTests({ pairTest, connectedTest }: SuiteContext): void
     }
   })
 
+  connectedTest('answers to a ping on either side, until it is closed', async ({ outbound, inbound }) => {
+    const before = inbound.heardAt
+    assert.deepEqual(await Promise.all([outbound.ping(), inbound.ping(), inbound.ping()]), [true, true, true])
+    assert.ok(inbound.heardAt >= before)
+    assert.ok(outbound.heardAt >= outbound.openedAt)
+    const pinged = outbound.ping()
+    outbound.close()
+    assert.equal(await pinged, false)
+    assert.equal(await outbound.ping(), false)
+    await inbound.closed
+    assert.equal(await inbound.ping(), false)
+  })
+
+  connectedTest('counts the streams of either side', async (pair) => {
+    const { outbound, inbound } = pair
+    const countsOf = (connection: Connection): number[] => {
+      const { streams, ownStreams, openedStreams, acceptedStreams } = connection.stats()
+      return [streams, ownStreams, openedStreams, acceptedStreams]
+    }
+    const first = await openStream(pair)
+    const second = await openStream(pair)
+    assert.deepEqual(countsOf(outbound), [2, 2, 2, 0])
+    assert.deepEqual(countsOf(inbound), [2, 0, 0, 2])
+    first.near.reset(1)
+    first.near.stop(1)
+    first.far.reset(1)
+    first.far.stop(1)
+    await until(() => outbound.stats().streams + inbound.stats().streams === 2)
+    assert.deepEqual(countsOf(outbound), [1, 1, 2, 0])
+    assert.deepEqual(countsOf(inbound), [1, 0, 0, 2])
+    second.near.reset(1)
+    outbound.close()
+    assert.deepEqual(countsOf(outbound), [0, 0, 2, 0])
+  })
+
   connectedTest('refuses every use after the close', async ({ outbound }) => {
     outbound.close()
     await assert.rejects(outbound.open(), failsWith('ERR_CONNECTION_CLOSED'))

@@ -1,4 +1,5 @@
-import { systemClock, type Clock, type Logger, type Plugin, type PluginClass } from '../../kernel/index.js'
+import * as v from 'valibot'
+import { KernelError, systemClock, type Clock, type Logger, type Plugin, type PluginClass } from '../../kernel/index.js'
 import type { Node } from '../../node.js'
 import { MemoryNetwork, type Link, type LinkOptions } from '../../plugins/memory-network/index.js'
 import { stopAfterTest } from '../stop-after-test.js'
@@ -69,6 +70,7 @@ export interface TestNetworkOptions<N extends number = number> {
 export async function createTestNetwork<const N extends number = 2>(
   options: TestNetworkOptions<N> = {}
 ): Promise<TestNetwork<N>> {
+  checkOptions(options)
   const { nodes = 2, seed = 1, time = 'virtual', links = DEFAULT_LINK, together = false } = options
   const clock: Clock = time === 'virtual' ? new VirtualClock() : systemClock
   const network = new MemoryNetwork({ clock, random: randomFor(seed, 'links') })
@@ -93,4 +95,27 @@ export async function createTestNetwork<const N extends number = 2>(
     throw error
   }
   return made
+}
+
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+const either = (fits: (value: unknown) => boolean, expectation: string) =>
+  v.optional(v.custom<unknown>((value) => fits(value) || isFunction(value), `expected ${expectation} or a function`))
+
+const shape = v.strictObject({
+  nodes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  plugins: either(Array.isArray, 'a list'),
+  links: either((value) => typeof value === 'object' && value !== null, 'options of a link'),
+  time: v.optional(v.picklist(['virtual', 'real'])),
+  seed: v.optional(v.pipe(v.number(), v.integer())),
+  join: v.optional(v.custom<unknown>(isFunction, 'expected a function')),
+  together: v.optional(v.boolean()),
+  log: v.optional(v.unknown())
+})
+
+/** A test that asks for something else than it believes would be worth nothing. Throws `ERR_CONFIG`. */
+function checkOptions(options: unknown): void {
+  const { issues } = v.safeParse(shape, options)
+  if (issues === undefined) return
+  const problems = issues.map((issue) => `\n  - ${v.getDotPath(issue) ?? 'options'}: ${issue.message}`)
+  throw new KernelError('ERR_CONFIG', `bad options of a test network:${problems.join('')}`)
 }

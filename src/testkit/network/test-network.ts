@@ -1,4 +1,12 @@
-import { fromClass, messageOf, sleep, type Clock, type Plugin } from '../../kernel/index.js'
+import {
+  AbortError,
+  fromClass,
+  InvalidInputError,
+  messageOf,
+  sleep,
+  type Clock,
+  type Plugin
+} from '../../kernel/index.js'
 import { createNode, type Node } from '../../node.js'
 import { identity } from '../../plugins/identity/index.js'
 import { memoryNetwork, type MemoryHost, type MemoryNetwork } from '../../plugins/memory-network/index.js'
@@ -28,6 +36,8 @@ export class TestNetwork<N extends number = number> implements AsyncDisposable {
   readonly #settings: Settings
   /** Nodes by index, from the moment when they begin to start. */
   readonly #starting: Promise<Node>[] = []
+  /** Aborted by a stop: then nodes that are still starting give up, and none comes after them. */
+  readonly #stopping = new AbortController()
 
   constructor(
     /** The time that the nodes live in. */
@@ -87,6 +97,7 @@ export class TestNetwork<N extends number = number> implements AsyncDisposable {
     const node = await createNode({
       clock: this.clock,
       random: randomFor(seed, `node ${index}`),
+      signal: this.#stopping.signal,
       plugins: [this.#log.recorder(index), ...withDefaults(own, this.#defaults(index))],
       ...(seeds.length === 0 ? {} : { seeds: seeds.map(({ contact }) => contact) }),
       ...(log === undefined ? {} : { log })
@@ -97,6 +108,7 @@ export class TestNetwork<N extends number = number> implements AsyncDisposable {
 
   /** Lets time go on: virtual time at once, real time by waiting. */
   async run(ms: number): Promise<void> {
+    if (!(ms >= 0 && ms < Infinity)) throw new InvalidInputError(`no time that can pass: ${String(ms)} ms`)
     if (this.clock instanceof VirtualClock) await this.clock.advance(ms)
     else await sleep(this.clock, ms)
   }
@@ -123,8 +135,13 @@ export class TestNetwork<N extends number = number> implements AsyncDisposable {
     return this.network.vanish(this.hostOf(node).address)
   }
 
-  /** Stops all nodes, the latest first. One that fails keeps no other from stopping; the error then names each. */
+  /**
+   * Stops all nodes, the latest first, and gives up those that are still starting; none can be added after that. One
+   * that fails keeps no other from stopping; the error then names each.
+   */
   async stop(): Promise<void> {
+    this.#stopping.abort(new AbortError('the test network was stopped'))
+    await this.until(Promise.allSettled(this.#starting))
     const failures: Error[] = []
     for (const [index, node] of [...this.#nodes.entries()].reverse()) {
       // A node that failed to start has left a gap.

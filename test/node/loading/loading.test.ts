@@ -18,7 +18,7 @@ function packagesOf(files: readonly string[]): Set<string> {
 }
 
 /** All that a node in memory needs. */
-const LIGHT = ['eventemitter3', 'multiformats', 'rxjs', 'zod']
+const LIGHT = ['eventemitter3', 'multiformats', 'rxjs', 'valibot']
 /** The classes that applications extend, and what they need; nothing else of @matrixai. */
 const CLASSES =
   /\/node_modules\/(@matrixai\/rpc\/dist\/((handlers|callers)\/\w+|errors)|@matrixai\/errors\/.*|ts-custom-error\/.*)\.js$/

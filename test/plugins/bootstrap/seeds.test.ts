@@ -85,6 +85,6 @@ describe('bootstrap', () => {
     expect(refused).to.have.property('code', 'ERR_CONFIG')
     expect(refused.message)
       .to.contain('bootstrap: seeds.1: not a contact')
-      .and.to.contain('bootstrap: seeds.2: expected a contact')
+      .and.to.contain('bootstrap: seeds.2: expected a contact: its text')
   })
 })

@@ -21,6 +21,9 @@ export function nodeId(n: number): NodeId {
   return NodeId.fromBytes(new Uint8Array(32).fill(n))
 }
 
+/** What waits as long as anyone is connected: the look at who uses what. */
+export const SWEEP = 1
+
 /** The node under test stands between the two others. */
 export const self = nodeId(5)
 export const smaller = nodeId(2)
@@ -33,14 +36,23 @@ export function contact(peer: NodeId, ...hosts: string[]): Contact {
   )
 }
 
-/** A connection that can only be closed. */
+/** A connection without a network: it says what it is told to say. */
 export class FakeConnection implements Partial<Connection> {
   static #count = 0
   readonly id = `fake-${FakeConnection.#count++}`
   readonly transport = 'fake'
   readonly protocol = 'peerloom/1'
   readonly openedAt: number
+  heardAt: number
+  /** Streams that are open now: the peer's, and our own. */
   streams = 0
+  ownStreams = 0
+  openedStreams = 0
+  acceptedStreams = 0
+  /** Whether, and after how many milliseconds, a ping is answered. */
+  answersPings = true
+  pingMs = 0
+  pings = 0
   onStream: Connection['onStream']
   closeInfo: CloseInfo | undefined
   readonly closed: Promise<CloseInfo>
@@ -49,10 +61,10 @@ export class FakeConnection implements Partial<Connection> {
   constructor(
     readonly peer: NodeId,
     readonly direction: 'inbound' | 'outbound',
-    clock: Clock,
+    private readonly clock: Clock,
     readonly remote: Address = { host: '192.0.2.1', port: 1 }
   ) {
-    this.openedAt = clock.monotonic()
+    this.openedAt = this.heardAt = clock.monotonic()
     this.closed = new Promise((resolve) => (this.#resolve = resolve))
   }
 
@@ -66,8 +78,29 @@ export class FakeConnection implements Partial<Connection> {
     this.#resolve(info)
   }
 
+  ping(): Promise<boolean> {
+    this.pings++
+    const answered = new Promise<boolean>((resolve) => {
+      const answer = (): void => {
+        this.heardAt = this.clock.monotonic()
+        resolve(true)
+      }
+      if (!this.answersPings) return
+      if (this.pingMs === 0) answer()
+      else this.clock.setTimeout(answer, this.pingMs)
+    })
+    return Promise.race([answered, this.closed.then(() => false)])
+  }
+
+  /** We open a stream, and it is over at once. */
+  use(): void {
+    this.openedStreams++
+  }
+
   stats(): ReturnType<Connection['stats']> {
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, streams: this.streams }
+    const { streams, ownStreams, openedStreams, acceptedStreams } = this
+    const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...counts }
   }
 
   get asConnection(): Connection {
@@ -127,16 +160,35 @@ export interface Setting {
   readonly pool: ConnectionPool
   readonly events: KernelEvent[]
   readonly errors: unknown[]
-  /** The peer connects to this node. */
-  readonly arrive: (peer: NodeId) => FakeConnection
+  /** The peer connects to this node, from 192.0.2.1 unless another host is given. */
+  readonly arrive: (peer: NodeId, host?: string) => FakeConnection
+  /** The pool as each of its users sees it, by the user's name. */
+  readonly views: ReadonlyMap<string, ConnectionPool>
+  /** Stops one user and starts another of that name. */
+  readonly restartUser: (name: string) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
-/** A started pool over doubles. `names` is what names resolve to, with the time it takes. */
-export async function startPool(
-  options: ConnectionPoolOptions & { names?: Record<string, { ms: number; hosts: string[] }>; bound?: string } = {}
-): Promise<Setting> {
-  const { names = {}, bound = '0.0.0.0', ...config } = options
+interface PoolOptions extends ConnectionPoolOptions {
+  /** What names resolve to, with the time it takes. */
+  readonly names?: Record<string, { ms: number; hosts: string[] }>
+  readonly bound?: string
+  /** Names of plugins that use the pool. */
+  readonly users?: readonly string[]
+}
+
+/** A started pool over doubles. */
+export async function startPool(options: PoolOptions = {}): Promise<Setting> {
+  const { names = {}, bound = '0.0.0.0', users = [], ...config } = options
+  const views = new Map<string, ConnectionPool>()
+  const userPlugin = (name: string) =>
+    definePlugin({
+      name,
+      needs: { pool: ConnectionPool },
+      start({ pool }) {
+        views.set(name, pool)
+      }
+    })
   const clock = new VirtualClock()
   const transport = new FakeTransport(clock)
   const errors: unknown[] = []
@@ -161,7 +213,7 @@ export async function startPool(
   })
   const ignore = (): void => undefined
   const log: Logger = { debug: ignore, info: ignore, warn: ignore, error: (...all) => errors.push(all) }
-  const kernel = createKernel({ plugins: [doubles, connectionPool.with(config)], clock, log })
+  const kernel = createKernel({ plugins: [doubles, connectionPool.with(config), ...users.map(userPlugin)], clock, log })
   const events: KernelEvent[] = []
   kernel.events.subscribe((event) => events.push(event))
   await clock.until(kernel.start())
@@ -171,8 +223,10 @@ export async function startPool(
     pool: kernel.resolve(ConnectionPool),
     events,
     errors,
-    arrive(peer) {
-      const connection = new FakeConnection(peer, 'inbound', clock)
+    views,
+    restartUser: (name) => clock.until(kernel.replace(userPlugin(name))),
+    arrive(peer, host) {
+      const connection = new FakeConnection(peer, 'inbound', clock, host === undefined ? undefined : { host, port: 1 })
       transport.onConnection?.(connection.asConnection)
       return connection
     },

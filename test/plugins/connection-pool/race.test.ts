@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { MAX_CANDIDATES } from '#src/plugins/connection-pool/race.js'
 import { Address } from '#src/model/index.js'
 import { ConnectError, type DialStep } from '#src/kernel/index.js'
-import { contact, larger, self, smaller, startPool } from './doubles.js'
+import { contact, larger, self, smaller, startPool, SWEEP } from './doubles.js'
 
 const never = (): never => {
   throw new Error('it must not resolve')
@@ -28,7 +28,7 @@ describe('the race of addresses', () => {
     ])
     expect(transport.log).to.include.members(['!192.0.2.1@600', '!192.0.2.2@600'])
     expect(transport.underWay).to.equal(0)
-    expect(clock.pending).to.equal(0)
+    expect(clock.pending).to.equal(SWEEP)
     expect(pool.get(larger)).to.equal(connection)
     await stop()
   })
@@ -201,7 +201,7 @@ describe('the race of addresses', () => {
     expect(await clock.until(dialled)).to.equal(inbound)
     expect(clock.monotonic()).to.equal(100)
     await clock.advance(0)
-    expect([transport.underWay, clock.pending]).to.deep.equal([0, 0])
+    expect([transport.underWay, clock.pending]).to.deep.equal([0, SWEEP])
     await stop()
   })
 
@@ -267,7 +267,8 @@ describe('the race of addresses', () => {
     expect(transport.log).to.deep.equal([])
     const failure: unknown = await pool.dial(contact(self, '192.0.2.1')).catch((error: unknown) => error)
     expect(failure).to.have.property('code', 'ERR_INVALID_INPUT')
-    expect(clock.pending).to.equal(0)
+    await clock.advance(1_000)
+    expect(clock.pending).to.equal(SWEEP)
     await stop()
   })
 
@@ -294,6 +295,97 @@ describe('the race of addresses', () => {
     expect([transport.underWay, clock.pending, transport.onConnection]).to.deep.equal([0, 0, undefined])
     const late: unknown = await pool.dial(contact(larger, '192.0.2.1')).catch((error: unknown) => error)
     expect(late).to.have.property('code', 'ERR_ABORTED')
+  })
+})
+
+describe('a connection that was silent', () => {
+  /** A connection of the peer's, silent for a second, and what a dial of the peer's tells. */
+  async function dialSilent(how: { answersPings: boolean; pingMs?: number }) {
+    const setting = await startPool()
+    const { clock, transport, pool, arrive } = setting
+    transport.plans.set('192.0.2.1', { ms: 30 })
+    const old = arrive(larger)
+    Object.assign(old, how)
+    await clock.advance(1_000)
+    const steps: string[] = []
+    const begun = clock.monotonic()
+    const dial = (options?: { maxSilenceMs: number }): void => {
+      pool.dial$(contact(larger, '192.0.2.1'), options).subscribe({
+        next: (step) => steps.push(`${word(step)} @${clock.monotonic() - begun}`),
+        // The pool may stop before.
+        error: () => undefined
+      })
+    }
+    return { ...setting, old, steps, dial }
+  }
+
+  it('is used if the peer answers before it is dialled', async () => {
+    const { clock, pool, old, steps, dial, stop } = await dialSilent({ answersPings: true, pingMs: 200 })
+    dial()
+    await clock.advance(5_000)
+    expect(steps).to.deep.equal(['connected @200'])
+    expect(pool.get(larger)).to.equal(old)
+    await stop()
+  })
+
+  it('is used if the peer answers before a dial does', async () => {
+    const { clock, transport, pool, old, steps, dial, stop } = await dialSilent({ answersPings: true, pingMs: 270 })
+    dial()
+    await clock.advance(5_000)
+    expect(steps).to.deep.equal(['dialing 192.0.2.1 @250', 'connected @270'])
+    expect([pool.get(larger), transport.underWay]).to.deep.equal([old, 0])
+    await stop()
+  })
+
+  it('gives way to a new one if it does not answer, and is closed once that is certain', async () => {
+    const { clock, pool, transport, old, steps, dial, stop } = await dialSilent({ answersPings: false })
+    dial()
+    await clock.advance(300)
+    expect(steps).to.deep.equal(['dialing 192.0.2.1 @250', 'connected @280'])
+    expect([pool.get(larger), old.closeInfo]).to.deep.equal([transport.made[0], undefined])
+    await clock.advance(5_000)
+    expect(old.closeInfo).to.include({ code: 3 })
+    expect([...pool.connections]).to.deep.equal(transport.made)
+    await stop()
+  })
+
+  it('is not waited for once it has ended', async () => {
+    const { clock, old, steps, dial, stop } = await dialSilent({ answersPings: false })
+    dial()
+    await clock.advance(100)
+    old.close()
+    await clock.advance(5_000)
+    expect(steps).to.deep.equal(['dialing 192.0.2.1 @100', 'connected @130'])
+    await stop()
+  })
+
+  it('has no head start when it has left a question unanswered, until it is heard of', async () => {
+    const { clock, pool, old, transport, steps, dial, stop } = await dialSilent({ answersPings: false })
+    transport.plans.delete('192.0.2.1')
+    expect(await clock.until(pool.check(larger))).to.equal(undefined)
+    expect(await clock.until(pool.check(larger))).to.equal(undefined)
+    expect(clock.monotonic()).to.equal(3_000)
+    expect([transport.underWay, old.closeInfo]).to.deep.equal([0, undefined])
+    dial()
+    await clock.advance(10)
+    expect(steps).to.deep.equal(['dialing 192.0.2.1 @2000'])
+    old.answersPings = true
+    old.heardAt = clock.monotonic()
+    expect(await pool.check(larger)).to.equal(old)
+    await stop()
+  })
+
+  it('is used at once by who says that it may be, and looked at afterwards', async () => {
+    const { clock, pool, old, transport, steps, dial, stop } = await dialSilent({ answersPings: false })
+    dial({ maxSilenceMs: Infinity })
+    expect(steps).to.deep.equal(['connected @0'])
+    dial({ maxSilenceMs: Infinity })
+    expect([steps.length, old.pings]).to.deep.equal([2, 0])
+    await clock.advance(250)
+    expect(old.pings).to.equal(1)
+    await clock.advance(400)
+    expect(pool.get(larger)).to.equal(transport.made[0])
+    await stop()
   })
 })
 

@@ -85,6 +85,7 @@ export class FakePool implements Partial<ConnectionPool> {
   constructor(private readonly clock: Clock) {}
 
   get: ConnectionPool['get'] = () => this.live
+  check: ConnectionPool['check'] = () => Promise.resolve(this.live)
 
   arrive(): Connection {
     const connection = { peer, direction: 'inbound' } as unknown as Connection

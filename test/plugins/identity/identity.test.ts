@@ -76,6 +76,11 @@ describe('identity', () => {
     }
   })
 
+  it('does not repeat a seed that it refuses', async () => {
+    const error = (await failureOf({ seed: 'deadbeef' as never })) as Error
+    expect(error.message).to.contain('identity: seed: expected a Uint8Array of 32 bytes').and.not.to.contain('deadbeef')
+  })
+
   it('verifies what it signed, and nothing else', async () => {
     const ours = await start()
     const other = await start()

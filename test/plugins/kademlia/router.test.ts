@@ -5,7 +5,7 @@ import type { FindResult } from '#src/kernel/index.js'
 import { Contact, NodeId } from '#src/model/index.js'
 import { bucketIndex, BUCKETS } from '#src/plugins/kademlia/distance.js'
 import { K } from '#src/plugins/kademlia/routing-table.js'
-import { MAX_PINGS, MAX_PINGS_WAITING } from '#src/plugins/kademlia/verifier.js'
+import { MAX_PINGS, MAX_PINGS_WAITING, stayMs } from '#src/plugins/kademlia/verifier.js'
 import { SmallWorld, type SmallNode } from './small-world.js'
 import { byDistance, contact, ids, key } from './support.js'
 
@@ -161,6 +161,22 @@ describe('kademlia router', () => {
       const removed = node.events.filter(({ type }) => type === 'routing.removed')
       expect(removed.length).to.equal(dead.length)
     }
+  }).timeout(20_000)
+
+  it('wants connections to its contacts kept, the nearer the longer, and not to those it has dropped', async () => {
+    const nodes = await world.network(12, { refreshIntervalMs: HOUR_MS })
+    const [node] = nodes as [SmallNode]
+    const buckets = new Map(
+      node.events.flatMap((event) => (event.type === 'routing.added' ? [[event.node, event.bucket] as const] : []))
+    )
+    expect(new Map([...buckets].map(([id, bucket]) => [id, stayMs(bucket)]))).to.deep.equal(node.stays)
+    expect([stayMs(255), stayMs(0)]).to.deep.equal([60_000, 60_000 + 2 * HOUR_MS])
+    expect(stayMs(253)).to.be.above(stayMs(254))
+    const dead = nodes.slice(8)
+    for (const each of dead) await world.kill(each)
+    await world.clock.advance(4 * HOUR_MS)
+    expect(node.stays.size).to.equal(7)
+    expect(ids(dead.map((each) => each.contact)).filter((id) => node.stays.has(id))).to.deep.equal([])
   }).timeout(20_000)
 
   it('forgets a contact by which it could not be connected to, so that the next look-up asks others', async () => {

@@ -34,6 +34,8 @@ export interface SmallNode {
   /** What others can call; a test may replace a method to make the node hostile. */
   readonly methods: Map<string, Unary>
   readonly connections: Map<NodeId, Connection>
+  /** How long it wants unused connections to be kept. */
+  readonly stays: Map<NodeId, number>
   /** Says that a connector could not reach a peer. */
   readonly report: (peer: NodeId) => void
   /** Whom it dialled. */
@@ -55,6 +57,7 @@ export class SmallWorld {
     const own = contact(n)
     const methods = new Map<string, Unary>()
     const connections = new Map<NodeId, Connection>()
+    const stays = new Map<NodeId, number>()
     const dialled: NodeId[] = []
     const watchers = new Set<Watcher>()
     let report: SmallNode['report'] = () => undefined
@@ -67,7 +70,7 @@ export class SmallWorld {
         }
         return {
           rpc: this.#rpc(own, methods),
-          pool: this.#pool(own, connections, dialled, watchers),
+          pool: this.#pool(own, connections, dialled, watchers, stays),
           identity: { nodeId: own.id } as Identity
         }
       }
@@ -81,7 +84,7 @@ export class SmallWorld {
     kernel.events.subscribe((event) => events.push(event))
     await kernel.start()
     const router = kernel.resolve(Router)
-    const node = { contact: own, kernel, router, events, methods, connections, report, dialled, watchers }
+    const node = { contact: own, kernel, router, events, methods, connections, stays, report, dialled, watchers }
     this.nodes.set(own.id, node)
     return node
   }
@@ -112,11 +115,21 @@ export class SmallWorld {
     return this.cut.has(from) || this.cut.has(to) ? undefined : this.nodes.get(to)
   }
 
-  #pool(own: Contact, connections: Map<NodeId, Connection>, dialled: NodeId[], watchers: Set<Watcher>): ConnectionPool {
+  #pool(
+    own: Contact,
+    connections: Map<NodeId, Connection>,
+    dialled: NodeId[],
+    watchers: Set<Watcher>,
+    stays: Map<NodeId, number>
+  ): ConnectionPool {
     const link = (peer: Contact, direction: 'inbound' | 'outbound'): Connection =>
       ({ id: `${peer.id} ${direction}`, peer: peer.id, remote: peer.addresses[0], direction }) as Connection
     return {
       get: (peer) => connections.get(peer),
+      stay: (peer, tag, ms) => {
+        if (ms === 0) stays.delete(peer)
+        else stays.set(peer, ms)
+      },
       onConnection: (watcher) => {
         watchers.add(watcher)
         for (const connection of connections.values()) watcher(connection)

@@ -1,4 +1,6 @@
 import { expect } from 'chai'
+import { silentLogger } from '#src/kernel/index.js'
+import { Address } from '#src/model/index.js'
 import { MemoryNetwork, type LinkOptions } from '#src/plugins/memory-network/index.js'
 import { seededRandom, VirtualClock } from '#src/testkit/index.js'
 
@@ -136,5 +138,23 @@ describe('links of memory-network', () => {
         expect(set).to.throw().with.property('code', 'ERR_INVALID_INPUT')
       }
     }
+  })
+
+  it('that throw, or make no sense, cost a datagram and are told of in the log, never to the sender', () => {
+    const network = new MemoryNetwork()
+    const logged: string[] = []
+    const log = { ...silentLogger, error: (_: string, error: unknown) => logged.push((error as Error).message) }
+    const socket = network.host('10.0.0.1').bind(1, { log })
+    network.host('10.0.0.2')
+    network.setLink(() => {
+      throw new Error('a broken link')
+    })
+    socket.send(new Uint8Array(1), Address.of('10.0.0.2', 1))
+    network.setLinks(() => ({ latencyMs: -1 }))
+    socket.send(new Uint8Array(1), Address.of('10.0.0.2', 1))
+    expect(logged).to.have.length(2)
+    expect(logged[0]).to.equal('a broken link')
+    expect(logged[1]).to.contain('no link can be like this')
+    expect(socket.stats.sendErrors).to.equal(2)
   })
 })

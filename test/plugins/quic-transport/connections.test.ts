@@ -3,6 +3,7 @@ import { generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import * as x509 from '@peculiar/x509'
 import { expect } from 'chai'
+import { parse } from 'valibot'
 import {
   chunksOf,
   type Clock,
@@ -153,7 +154,7 @@ async function startOdd(certificate: Certificate): Promise<{ address: Address } 
     quiche: await loadQuiche(),
     datagrams,
     certificate,
-    options: quicTransportOptions.parse({}),
+    options: parse(quicTransportOptions, {}),
     clock: systemClock,
     log: silentLogger
   })
@@ -365,7 +366,11 @@ describe('connections over QUIC', () => {
     await new Promise((resolve) => setTimeout(resolve, 700))
     expect(pair.out.closeInfo).to.equal(undefined)
     silent = true
+    // What was under way has arrived then.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const pinged = pair.out.ping()
     expect(await pair.out.closed).to.include({ by: 'timeout' })
+    expect(await pinged).to.equal(false)
   })
 
   it('fail to dial where nothing answers, at the deadline', async () => {

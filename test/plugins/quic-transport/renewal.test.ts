@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { X509Certificate } from 'node:crypto'
 import { filter, firstValueFrom } from 'rxjs'
+import { parse } from 'valibot'
 import {
   createKernel,
   Datagrams,
@@ -45,7 +46,7 @@ async function startRecorder(): Promise<{ dial: Endpoint['dial']; last: () => X5
     quiche: { ...quiche, Connection: { connect } } as unknown as Quiche,
     datagrams: kernel.resolve(Datagrams),
     certificate: await kernel.resolve(Identity).certificate(),
-    options: quicTransportOptions.parse({}),
+    options: parse(quicTransportOptions, {}),
     clock: systemClock,
     log: silentLogger
   })

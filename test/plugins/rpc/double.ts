@@ -164,6 +164,7 @@ export class ConnectionDouble implements Connection {
   readonly transport = 'double'
   readonly protocol = 'peerloom/1'
   readonly openedAt = 0
+  readonly heardAt = 0
   readonly remote = Address.parse('127.0.0.1:4433')
   readonly closed: Promise<CloseInfo>
   readonly streams = new Set<StreamDouble>()
@@ -216,6 +217,10 @@ export class ConnectionDouble implements Connection {
     return mine
   }
 
+  ping(): Promise<boolean> {
+    return Promise.resolve(this.closeInfo === undefined)
+  }
+
   take(stream: Stream): void {
     if (this.#onStream === undefined) this.#waiting.push(stream)
     else this.#onStream(stream)
@@ -235,7 +240,8 @@ export class ConnectionDouble implements Connection {
   }
 
   stats() {
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, streams: this.streams.size }
+    const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...counts }
   }
 }
 

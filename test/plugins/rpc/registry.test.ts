@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { parse } from 'valibot'
 import { forPlugin, ofType, RpcCode, unary, type MethodMap } from '#src/kernel/index.js'
 import { ByteBudgets } from '#src/plugins/rpc/byte-budget.js'
 import { rpcOptions } from '#src/plugins/rpc/options.js'
@@ -11,7 +12,7 @@ const one = unary(() => 1)
 const bare = () =>
   new Registry({
     clock: new VirtualClock(),
-    options: rpcOptions.parse({}),
+    options: parse(rpcOptions, {}),
     emit: () => undefined,
     budgets: new ByteBudgets(Infinity),
     outgoing: new Set(),

@@ -150,7 +150,7 @@ describe('udp', () => {
     expect(error).to.have.property('code', 'ERR_START')
     expect(error.cause).to.have.property('code', 'ERR_SOCKET')
     expect((error.cause as Error).message).to.equal(
-      `port ${port} is taken on 127.0.0.1; choose another with --port or stop the program that holds it`
+      `port ${port} is taken on 127.0.0.1; choose another or stop the program that holds it`
     )
   })
 

@@ -1,6 +1,5 @@
 import { Controller, Get, Param, ParseFloatPipe, Query, UseFilters } from '@nestjs/common'
-import { Node, type Contact, NodeId, Router } from 'peerloom'
-import { InjectContract } from '../peerloom/index.js'
+import { Node, type Contact } from 'peerloom'
 import { calculatorApi, type Value } from './api.js'
 import { ClientGone } from './client-gone.js'
 import { PeerloomErrors } from './peerloom-errors.filter.js'
@@ -11,14 +10,11 @@ const TIMEOUT_MS = 10_000
 @Controller('peers')
 @UseFilters(PeerloomErrors)
 export class PeersController {
-  constructor(
-    private readonly node: Node,
-    @InjectContract(Router) private readonly router: Router
-  ) {}
+  constructor(private readonly node: Node) {}
 
   @Get(':id')
   find(@Param('id') id: string, @ClientGone() signal: AbortSignal): Promise<Contact> {
-    return this.router.find(NodeId.parse(id), { signal })
+    return this.node.find(id, { signal })
   }
 
   @Get(':id/square')

@@ -3,12 +3,8 @@ import { InvalidInputError, type AnyIterable, type MethodKind } from 'peerloom'
 
 type Handle = (...parameters: unknown[]) => unknown
 
-/** A handler of a kind that is awaited before its first call, and is given checked input only. */
-export function checkedHandler(
-  kind: MethodKind,
-  handler: () => Promise<Handle>,
-  schema: StandardSchemaV1 | undefined
-): Handle {
+/** A handler of a kind that is given checked input only. */
+export function checkedHandler(kind: MethodKind, handle: Handle, schema: StandardSchemaV1 | undefined): Handle {
   const isStream = kind === 'client' || kind === 'duplex'
   const check = (input: unknown): unknown => {
     if (schema === undefined) return input
@@ -16,14 +12,10 @@ export function checkedHandler(
   }
   if (kind === 'server' || kind === 'duplex') {
     return async function* (input, ...others) {
-      const handle = await handler()
       yield* handle(await check(input), ...others) as AnyIterable<unknown>
     }
   }
-  return async (input, ...others) => {
-    const handle = await handler()
-    return await handle(await check(input), ...others)
-  }
+  return async (input, ...others) => handle(await check(input), ...others)
 }
 
 async function checkOne(schema: StandardSchemaV1, input: unknown): Promise<unknown> {

@@ -1,5 +1,4 @@
 export { fulfil } from './fulfil.js'
-export { InjectContract } from './inject-contract.js'
 export type { PeerloomOptions } from './options.js'
 export { PeerloomModule } from './peerloom.module.js'
 export { RpcHandler, type RpcHandlerOptions } from './rpc-handler.js'

@@ -1,7 +1,7 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common'
 import type { NodeOptions } from 'peerloom'
 
-/** What `createNode` takes, but for the signal: Nest has no way to give a start up. */
+/** What `prepareNode` takes. */
 export type PeerloomOptions = Omit<NodeOptions, 'signal'>
 
 /** Gives {@link PeerloomModule} its `forRoot` and `forRootAsync`. */

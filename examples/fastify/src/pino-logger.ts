@@ -1,11 +1,13 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Logger } from 'peerloom'
 
+/** What this needs of pino; Fastify's logger has it, and any other of pino's. */
+type Pino = Readonly<Record<keyof Logger, (details: object, message: string) => void>>
+
 /**
- * Fastify's logger as Peerloom's. pino takes details before the message and drops what comes after it, so the error
- * that Peerloom gives last would be lost without this.
+ * pino as Peerloom's logger. pino takes details before the message and drops what comes after it, so the error that
+ * Peerloom gives last would be lost without this. It arrives as `err`, which pino writes with its stack and causes.
  */
-export function loggerOf(pino: FastifyBaseLogger): Logger {
+export function pinoLogger(pino: Pino): Logger {
   const at =
     (level: keyof Logger) =>
     (message: string, ...details: unknown[]): void => {
