@@ -50,6 +50,8 @@ export interface ConnectionSetup {
   readonly keepAliveMs: number
   /** Until when an inbound connection must be proved, in milliseconds from now. */
   readonly handshakeTimeoutMs: number
+  /** Milliseconds that the handshake's round trip took, if that is known: what is lost is sent again sooner then. */
+  readonly handshakeRttMs?: number | undefined
 }
 
 /** What a connection needs of the endpoint that made it. */
@@ -112,6 +114,7 @@ export class MemoryConnection implements Connection, StreamHost {
     this.#proved = setup.direction === 'outbound'
     this.#streams = new StreamTable(this, { ...setup, dialler: setup.direction === 'outbound' })
     this.openedAt = this.#beganAt = this.#heardAt = host.clock.monotonic()
+    if (setup.handshakeRttMs !== undefined) this.#out.measured(setup.handshakeRttMs)
     this.#arm()
   }
 

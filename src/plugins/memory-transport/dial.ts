@@ -21,6 +21,8 @@ export class Dial {
     this.fail(abortReason(this.request.signal as AbortSignal))
   }
   #timer: ClockTimer | undefined
+  readonly #beganAt: number
+  #hellos = 0
   #settled = false
   #resolve!: (connection: MemoryConnection) => void
   #reject!: (error: PeerloomError) => void
@@ -36,7 +38,13 @@ export class Dial {
       this.#reject = reject
     })
     request.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#beganAt = clock.monotonic()
     this.#try(clock.monotonic() + request.timeoutMs, HELLO_RETRY_MS)
+  }
+
+  /** Milliseconds since the hello; `undefined` if there were several, since nobody knows which one is answered. */
+  get rttMs(): number | undefined {
+    return this.#hellos === 1 ? this.clock.monotonic() - this.#beganAt : undefined
   }
 
   succeed(connection: MemoryConnection): void {
@@ -48,6 +56,7 @@ export class Dial {
   }
 
   #try(deadline: number, retryMs: number): void {
+    this.#hellos++
     this.sendHello()
     const left = deadline - this.clock.monotonic()
     this.#timer = this.clock.setTimeout(

@@ -156,7 +156,7 @@ export class Endpoint implements Transport {
     const answer = { kind: 'welcome', to, from: connectionId, nonce, nodeId, maxStreams, protocol, signature } as const
     const bytes = encodePacket(answer)
     this.#welcomes.set(key, bytes)
-    this.#connect(transcript, 'inbound', from, packet.maxStreams, () => this.#welcomes.delete(key))
+    this.#connect(transcript, 'inbound', from, packet.maxStreams, { onEnd: () => this.#welcomes.delete(key) })
     this.around.datagrams.primary.send(bytes, from)
   }
 
@@ -182,7 +182,7 @@ export class Endpoint implements Transport {
       dial.fail(new PeerloomError('ERR_PEER_MISMATCH', `${Address.format(from)} is not ${peer}: ${found}`))
       return
     }
-    const connection = this.#connect(transcript, 'outbound', from, packet.maxStreams)
+    const connection = this.#connect(transcript, 'outbound', from, packet.maxStreams, { rttMs: dial.rttMs })
     connection.sendFrame({ type: 'proof', signature: prove(this.around.identity, 'dialler', transcript) })
     dial.succeed(connection)
   }
@@ -206,7 +206,7 @@ export class Endpoint implements Transport {
     direction: 'inbound' | 'outbound',
     remote: Address,
     peerMaxStreams: number,
-    onEnd?: () => void
+    { onEnd, rttMs }: { onEnd?: () => void; rttMs?: number | undefined }
   ): MemoryConnection {
     const { clock, log, datagrams, identity, name } = this.around
     const [us, them] =
@@ -221,7 +221,8 @@ export class Endpoint implements Transport {
       remote,
       remoteConnectionId: them.connectionId,
       maxDatagramBytes: datagrams.maxDatagram(remote),
-      peerMaxStreams
+      peerMaxStreams,
+      handshakeRttMs: rttMs
     }
     const connection: MemoryConnection = new MemoryConnection(setup, {
       clock,

@@ -66,7 +66,7 @@ export class SendWindow {
     const acked = this.#packets.splice(0, next - first.number)
     const last = acked.at(-1)
     // A packet that was sent twice tells nothing about time (Karn's algorithm), nor does one whose ack waited for it.
-    if (last !== undefined && !acked.some(({ resent }) => resent)) this.#measure(now - last.sentAt)
+    if (last !== undefined && !acked.some(({ resent }) => resent)) this.measured(now - last.sentAt)
     this.#duplicates = 0
     this.#backoff = 1
     const left = this.#packets[0]
@@ -102,7 +102,8 @@ export class SendWindow {
     return Math.min(Math.max(guess, MIN_TIMEOUT_MS) * this.#backoff, MAX_TIMEOUT_MS)
   }
 
-  #measure(sample: number): void {
+  /** A round trip took so many milliseconds. */
+  measured(sample: number): void {
     if (this.rttMs === 0) {
       this.rttMs = sample
       this.#variance = sample / 2
