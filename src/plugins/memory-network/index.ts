@@ -67,6 +67,7 @@ export const memoryNetwork = definePlugin({
       },
       addresses: [primary.local],
       maxDatagram: () => MEMORY_MAX_DATAGRAM_BYTES,
+      // Async, so that what it refuses is a rejection, as with real sockets.
       // eslint-disable-next-line @typescript-eslint/require-await
       async open({ host: at = config.host, port = 0 } = {}) {
         if (stopped) throw new KernelError('ERR_STATE', 'the network plugin has stopped')
