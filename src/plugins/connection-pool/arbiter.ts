@@ -20,7 +20,12 @@ export const SIMULTANEOUS_MS = 20_000
 export function supersedes(self: NodeId, peer: NodeId, current: Contender, newcomer: Contender): boolean {
   if (current.direction === newcomer.direction) return true
   if (newcomer.direction === 'inbound' && newcomer.openedAt - current.openedAt > SIMULTANEOUS_MS) return true
-  return (newcomer.direction === 'outbound') === dialsPrevail(self, peer)
+  return prevails(self, peer, newcomer, current)
+}
+
+/** Whether `one` was dialled by the side whose dials prevail, and `other` by the other side. */
+export function prevails(self: NodeId, peer: NodeId, one: Contender, other: Contender): boolean {
+  return one.direction !== other.direction && (one.direction === 'outbound') === dialsPrevail(self, peer)
 }
 
 /** Whether, when both sides dial, the connection that we dial is the one that stays. */

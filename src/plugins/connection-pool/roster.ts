@@ -1,6 +1,6 @@
 import { CloseCode, type Clock, type ClockTimer, type Connection } from '../../kernel/index.js'
 import type { NodeId } from '../../model/index.js'
-import { supersedes } from './arbiter.js'
+import { prevails, supersedes } from './arbiter.js'
 import { drain } from './drain.js'
 import { originOf, type Origin } from './origin.js'
 import { answerLimitMs, silenceLimitMs } from './silence.js'
@@ -140,6 +140,21 @@ export class Roster {
     })
   }
 
+  /**
+   * A connection was given up as dead although both sides keep it by the rule. If it lives after all, the peer knows of
+   * no reason to give it up, and both sides would close the one that the other keeps.
+   */
+  #regain(entry: Entry, connection: Connection): void {
+    const { current } = entry
+    void connection.ping().then((alive) => {
+      if (!alive || entry.current !== current || !entry.draining.has(connection)) return
+      entry.draining.get(connection)?.()
+      entry.draining.delete(connection)
+      this.#use(entry, connection)
+      if (isLive(current)) this.#drain(entry, current)
+    })
+  }
+
   /** Uses the latest of those that drain, if there is one. */
   #promote(entry: Entry): boolean {
     const successor = [...entry.draining.keys()].filter(isLive).at(-1)
@@ -150,9 +165,11 @@ export class Roster {
     return true
   }
 
-  #drain({ draining, current }: Entry, connection: Connection, silenceMs?: number): void {
-    const { clock, drainMs } = this.setting
+  #drain(entry: Entry, connection: Connection, silenceMs?: number): void {
+    const { clock, drainMs, self } = this.setting
+    const { draining, current } = entry
     draining.set(connection, drain(connection, current, clock, { drainMs, silenceMs }))
+    if (prevails(self, entry.peer, connection, current)) this.#regain(entry, connection)
     const [oldest] = draining
     if (oldest === undefined || draining.size <= MAX_DRAINING) return
     const [surplus, stopDraining] = oldest

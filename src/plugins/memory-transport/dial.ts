@@ -2,8 +2,9 @@ import { abortReason, PeerloomError, type Clock, type ClockTimer } from '../../k
 import type { Address, NodeId } from '../../model/index.js'
 import type { MemoryConnection } from './connection.js'
 
-/** The first hello is repeated after this time, further ones after twice the time before. */
+/** The first hello is repeated after this time, further ones after twice the time before, up to a bound. */
 const HELLO_RETRY_MS = 500
+const MAX_HELLO_RETRY_MS = 2_000
 
 export interface DialRequest {
   readonly peer: NodeId
@@ -61,7 +62,7 @@ export class Dial {
     const left = deadline - this.clock.monotonic()
     this.#timer = this.clock.setTimeout(
       () => {
-        if (this.clock.monotonic() < deadline) this.#try(deadline, retryMs * 2)
+        if (this.clock.monotonic() < deadline) this.#try(deadline, Math.min(2 * retryMs, MAX_HELLO_RETRY_MS))
         else this.fail(new PeerloomError('ERR_DIAL', 'nothing answers'))
       },
       Math.min(left, retryMs)
