@@ -23,6 +23,12 @@ export interface Identity {
   /** Whether `signature` over `data` was made by `signer`. Never throws: anything malformed is `false`. */
   verify(signer: NodeId, data: Uint8Array, signature: Uint8Array): boolean
   /**
+   * A key of 32 bytes that only this node and the peer know, the same on both sides and another for each purpose; it
+   * needs no word between them and does not change. For authenticating messages outside a connection. Throws
+   * `ERR_INVALID_INPUT` if the peer's node id is no usable key.
+   */
+  sharedKey(peer: NodeId, purpose: string): Uint8Array
+  /**
    * The certificate for TLS: made when first asked for, and another one, for the same key, when its end comes near. Who
    * serves it asks again now and then (once an hour will do); a certificate in use stays good for its connections.
    * Rejects with `ERR_IDENTITY`.

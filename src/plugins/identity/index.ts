@@ -5,6 +5,7 @@ import { NodeId } from '../../model/index.js'
 import { CertificateCache, DAY_MS } from './certificate.js'
 import { loadOrCreateKey } from './key-file.js'
 import { keyFromSeed, nodeIdOf, SEED_BYTES, signWith, verifyBy } from './keys.js'
+import { SharedKeys } from './shared-key.js'
 
 /** Said without what was received: it may be a key. */
 const SEED_EXPECTED = `expected a Uint8Array of ${SEED_BYTES} bytes`
@@ -54,12 +55,14 @@ export const identity = definePlugin({
   start(_, { config, clock }) {
     const key = privateKeyFrom(config)
     const nodeId = nodeIdOf(key)
+    const sharedKeys = new SharedKeys(key, nodeId)
     const certificates = new CertificateCache(key, nodeId, clock, config)
     return {
       identity: {
         nodeId,
         sign: (data) => signWith(key, data),
         verify: verifyBy,
+        sharedKey: (peer, purpose) => sharedKeys.get(peer, purpose),
         certificate: () => certificates.get()
       }
     }

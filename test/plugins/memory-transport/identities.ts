@@ -20,6 +20,7 @@ export function testIdentity(seed: number): Identity {
         return false
       }
     },
+    sharedKey: () => new Uint8Array(32),
     certificate: () => Promise.reject(new Error('not here'))
   }
 }

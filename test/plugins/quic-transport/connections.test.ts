@@ -73,6 +73,7 @@ function identityWith(certificate: Certificate, nodeId: NodeId): Plugin {
         nodeId,
         sign: () => new Uint8Array(64),
         verify: () => false,
+        sharedKey: () => new Uint8Array(32),
         certificate: () => Promise.resolve(certificate)
       }
     })
