@@ -154,7 +154,7 @@ describe('the QUIC endpoint survives', () => {
     const dials = Array.from({ length: 20 }, () => a.transport.dial(b.id, b.address).catch(() => undefined))
     while (firsts.length < 20) await new Promise((resolve) => setImmediate(resolve))
     await bombard(b, 20, (i) => firsts[i]!)
-    while ((b.transport.stats().dropped['limit'] ?? 0) < 15) await new Promise((resolve) => setTimeout(resolve, 5))
+    while ((b.transport.stats().dropped['handshake limit'] ?? 0) < 15) await new Promise((resolve) => setTimeout(resolve, 5))
     expect(b.transport.stats().handshakes).to.equal(5)
     while (b.transport.stats().handshakes > 0) await new Promise((resolve) => setTimeout(resolve, 20))
     await Promise.all(dials)
