@@ -84,23 +84,29 @@ export function protectInitial({ dcid, scid, token, number, payload }: Initial):
   return packet
 }
 
-/** Reads what {@link protectInitial}, or any client's first Initial, says; throws if it is none. */
-export function openInitial(packet: Uint8Array): Initial {
-  const { dcid, scid, ...header } = readLongHeader(packet)!
-  const token = initialToken(packet, { dcid, scid, ...header })!
-  const data = Buffer.from(packet)
-  const tokenLengthBytes = 1 << (data[7 + dcid.length + scid.length]! >> 6)
-  const lengthAt = 7 + dcid.length + scid.length + tokenLengthBytes + token.length
+/** What of an Initial packet can be read without its keys, and where in its datagram it ends. */
+export function initialParts(datagram: Uint8Array) {
+  const data = Buffer.from(datagram)
+  const header = readLongHeader(data)!
+  const token = initialToken(data, header)!
+  const tokenAt = 7 + header.dcid.length + header.scid.length
+  const lengthAt = tokenAt + (1 << (data[tokenAt]! >> 6)) + token.length
   const lengthBytes = 1 << (data[lengthAt]! >> 6)
   const length = data.readUIntBE(lengthAt, lengthBytes) & (2 ** (8 * lengthBytes - 2) - 1)
   const numberAt = lengthAt + lengthBytes
+  return { ...header, token, numberAt, end: numberAt + length }
+}
+
+/** Reads what {@link protectInitial}, or any client's first Initial, says; throws if it is none. */
+export function openInitial(packet: Uint8Array): Initial {
+  const { dcid, scid, token, numberAt, end } = initialParts(packet)
+  const data = Buffer.from(packet)
   const keys = clientInitialKeys(dcid)
   const mask = headerMask(keys, data.subarray(numberAt + 4, numberAt + 4 + SAMPLE_BYTES))
   data[0]! ^= mask[0]! & 0x0f
   const numberBytes = (data[0]! & 3) + 1
   for (let i = 0; i < numberBytes; i++) data[numberAt + i]! ^= mask[i + 1]!
   const number = data.readUIntBE(numberAt, numberBytes)
-  const end = numberAt + length
   const decipher = createDecipheriv('aes-128-gcm', keys.key, nonceOf(keys, number))
     .setAAD(data.subarray(0, numberAt + numberBytes))
     .setAuthTag(data.subarray(end - TAG_BYTES, end))

@@ -1,0 +1,50 @@
+// A node that is called and attacked; tells what it holds.
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  createNode,
+  definePlugin,
+  quicTransport,
+  RpcRegistry,
+  Transport,
+  unary,
+  type QuicTransportOptions
+} from 'peerloom'
+import { answer } from './child.js'
+
+export interface Holdings {
+  readonly heapBytes: number
+  readonly rssBytes: number
+  readonly handles: Readonly<Record<string, number>>
+  readonly connections: number
+  readonly handshakes: number
+  readonly dropped: Readonly<Record<string, number>>
+  readonly unhandled: number
+}
+
+const square = definePlugin({
+  name: 'square',
+  needs: { rpc: RpcRegistry },
+  start: ({ rpc }) =>
+    void rpc.register({ square: unary<{ value: number }, { value: number }>(({ value }) => ({ value: value ** 2 })) })
+})
+
+let unhandled = 0
+process.on('unhandledRejection', () => unhandled++)
+
+const options = JSON.parse(process.argv[2] ?? '{}') as QuicTransportOptions
+const node = await createNode({ host: '127.0.0.1', plugins: [square, quicTransport.with(options)] })
+
+async function holdings(): Promise<Holdings> {
+  // Native objects are given up by finalizers, which run after a collection.
+  for (let i = 0; i < 3; i++) {
+    gc!()
+    await pause(20)
+  }
+  const { heapUsed, external, rss } = process.memoryUsage()
+  const { connections, handshakes, dropped } = node.kernel.resolve(Transport).stats()
+  const handles: Record<string, number> = {}
+  for (const kind of process.getActiveResourcesInfo()) handles[kind] = (handles[kind] ?? 0) + 1
+  return { heapBytes: heapUsed + external, rssBytes: rss, handles, connections, handshakes, dropped, unhandled }
+}
+
+answer(node.contact.toString(), { holdings, stats: () => node.kernel.resolve(Transport).stats() }, () => node.stop())
