@@ -1,11 +1,18 @@
 // A node that is called and attacked; tells what it holds.
 import { setTimeout as pause } from 'node:timers/promises'
 import {
-  createNode,
+  connectionPool,
+  Contact,
+  createKernel,
+  Datagrams,
   definePlugin,
+  Identity,
+  identity,
   quicTransport,
+  rpc,
   RpcRegistry,
   Transport,
+  udp,
   unary,
   type QuicTransportOptions
 } from 'peerloom'
@@ -32,7 +39,12 @@ let unhandled = 0
 process.on('unhandledRejection', () => unhandled++)
 
 const options = JSON.parse(process.argv[2] ?? '{}') as QuicTransportOptions
-const node = await createNode({ host: '127.0.0.1', plugins: [square, quicTransport.with(options)] })
+// Without a router, which would have connections of its own to make.
+const node = createKernel({
+  plugins: [identity, udp.with({ host: '127.0.0.1' }), quicTransport.with(options), connectionPool, rpc, square]
+})
+await node.start()
+const transport = node.resolve(Transport)
 
 async function holdings(): Promise<Holdings> {
   // Native objects are given up by finalizers, which run after a collection.
@@ -41,10 +53,11 @@ async function holdings(): Promise<Holdings> {
     await pause(20)
   }
   const { heapUsed, external, rss } = process.memoryUsage()
-  const { connections, handshakes, dropped } = node.kernel.resolve(Transport).stats()
+  const { connections, handshakes, dropped } = transport.stats()
   const handles: Record<string, number> = {}
   for (const kind of process.getActiveResourcesInfo()) handles[kind] = (handles[kind] ?? 0) + 1
   return { heapBytes: heapUsed + external, rssBytes: rss, handles, connections, handshakes, dropped, unhandled }
 }
 
-answer(node.contact.toString(), { holdings, stats: () => node.kernel.resolve(Transport).stats() }, () => node.stop())
+const contact = Contact.of(node.resolve(Identity).nodeId, [node.resolve(Datagrams).primary.local])
+answer(String(contact), { holdings }, () => node.stop())
