@@ -32,6 +32,8 @@ import { makeConfig } from './tls.js'
 const MAX_CONFIGS = 8
 /** A Retry packet is at most this long: two connection ids, a token and a tag (RFC 9000 §17.2.5). */
 const MAX_RETRY_BYTES = 128
+/** Retry packets sent in one turn of the event loop: more only come at once when it has too much to do as it is. */
+const RETRIES_PER_TURN = 8
 
 let lastConnection = 0
 
@@ -77,6 +79,10 @@ export class Endpoint implements Transport, DriverHost {
   #certificate: Certificate
   #onConnection: ((connection: Connection) => void) | undefined
   #stopping = false
+  #retriesLeft = RETRIES_PER_TURN
+  readonly #allowRetries = (): void => {
+    this.#retriesLeft = RETRIES_PER_TURN
+  }
 
   constructor(parts: EndpointParts) {
     this.#certificate = parts.certificate
@@ -208,8 +214,9 @@ export class Endpoint implements Transport, DriverHost {
 
   #accept(header: LongHeader, data: Uint8Array, from: Address): void {
     const cause = this.#stopping ? 'stopping' : this.#admit(header, data, from)
-    if (cause === 'unproven address') this.#retry(header, from)
-    if (cause !== undefined) this.#dispatch.drop(cause)
+    if (cause === undefined) return
+    this.#dispatch.drop(cause)
+    if (cause === 'unproven address' && this.#retriesLeft > 0) this.#retry(header, from)
   }
 
   /** Begins the session that a client asks for, or says why there is none. */
@@ -253,6 +260,7 @@ export class Endpoint implements Transport, DriverHost {
 
   /** Asks a client to prove its address, and keeps nothing. */
   #retry({ dcid, scid }: LongHeader, from: Address): void {
+    if (this.#retriesLeft-- === RETRIES_PER_TURN) setImmediate(this.#allowRetries)
     const ours = this.random(CID_BYTES)
     this.beginSending()
     const room = this.room(MAX_RETRY_BYTES)

@@ -101,7 +101,7 @@ export type DropCause =
   | 'unknown version'
   /** A client's first datagram of less than {@link MIN_INITIAL_BYTES}. */
   | 'small initial'
-  /** Answered with a Retry packet: its address had not proved that it receives what is sent to it. */
+  /** Its address had not proved that it receives what is sent to it: answered with a Retry packet, if there is time. */
   | 'unproven address'
   /** A token that is not of our making, was not made for this address and connection id, or was altered. */
   | 'forged token'

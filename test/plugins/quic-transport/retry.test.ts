@@ -1,9 +1,10 @@
 import type { Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { CloseCode, readChunk, type Connection } from '#src/kernel/index.js'
+import { CloseCode, readChunk, type Connection, type DatagramHandler } from '#src/kernel/index.js'
 import { initialToken, isLongHeader, readLongHeader } from '#src/plugins/quic-transport/packet.js'
 import { firstInitial } from '../../load/captures.js'
+import { Clients } from '../../load/initial.js'
 import { bareSocket } from '../../load/sockets.js'
 import { startNode, type TestNode } from './nodes.js'
 import { seenAt, tapped } from './wraps.js'
@@ -79,6 +80,29 @@ describe('validation of addresses by Retry', () => {
     await using a = await startNode()
     const [out, inward] = await Promise.all([a.transport.dial(b.id, b.address), b.accepted()])
     await echoes(out, inward)
+  })
+
+  it('answers so many in a turn of the event loop, and the others when they come again', async () => {
+    let handle!: DatagramHandler
+    let answers = 0
+    await using b = await startNode({
+      quic: { retryAboveHandshakes: 0 },
+      wrap: (datagrams) => {
+        const wrapped = tapped({ send: () => ++answers < 0 })(datagrams)
+        const receive: typeof wrapped.primary.receive = (_, handler) => {
+          handle = handler
+          return () => undefined
+        }
+        return { ...wrapped, primary: { ...wrapped.primary, receive } }
+      }
+    })
+    const clients = new Clients(await firstInitial())
+    for (let turn = 1; turn <= 3; turn++) {
+      for (let i = 0; i < 50; i++) handle(clients.next(), { host: '192.0.2.1', port: 1_000 + i }, b.datagrams.primary)
+      expect(answers).to.equal(8 * turn)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(b.transport.stats()).to.deep.equal({ connections: 0, handshakes: 0, dropped: { 'unproven address': 150 } })
   })
 
   it('refuses and counts tokens that are forged, of another process, or of another address', async () => {
