@@ -12,6 +12,8 @@ export class Child implements AsyncDisposable {
   #answer: ((value: unknown) => void) | undefined
   /** What it has written on standard error. */
   complaints = ''
+  /** Its first answer. */
+  first: unknown
 
   private constructor(program: string, args: readonly string[], said: (data: string) => void) {
     const path = fileURLToPath(new URL(program, import.meta.url))
@@ -25,10 +27,11 @@ export class Child implements AsyncDisposable {
     })
   }
 
-  /** Resolves with the child and its first answer, which it gives by itself. */
-  static async start<T>(program: string, args: readonly string[], said: (data: string) => void = () => undefined) {
-    const child = new Child(program, args, said)
-    return { child, first: (await child.#answered()) as T }
+  /** Resolves once it has given its first answer, which it does by itself. */
+  static async start(program: string, args: readonly string[], said?: (data: string) => void): Promise<Child> {
+    const child = new Child(program, args, said ?? (() => undefined))
+    child.first = await child.#answered()
+    return child
   }
 
   async ask<T>(name: string, argument?: unknown): Promise<T> {

@@ -48,10 +48,9 @@ const median = (values: readonly number[]): number => [...values].sort((a, b) =>
  * answer. Rounds without and with the flood take turns; the calls are one process's, over one connection.
  */
 export async function flood({ initials, rate }: { initials: number; rate: number }): Promise<FloodReport> {
-  const { child: node, first: text } = await Child.start<string>('node.js', [])
-  await using _node = node
-  const { child: caller } = await Child.start('caller.js', [text])
-  await using _caller = caller
+  await using node = await Child.start('node.js', [])
+  const text = node.first as string
+  await using caller = await Child.start('caller.js', [text])
   const { port } = Contact.parse(text).addresses[0]!
   const sockets = await Promise.all(Array.from({ length: SOURCES }, (_, i) => bareSocket(`127.0.0.${(i % HOSTS) + 2}`)))
   // What is answered is lost, rather than that it costs this process time.

@@ -55,7 +55,10 @@ async function holdings(): Promise<Holdings> {
   const { heapUsed, external, rss } = process.memoryUsage()
   const { connections, handshakes, dropped } = transport.stats()
   const handles: Record<string, number> = {}
-  for (const kind of process.getActiveResourcesInfo()) handles[kind] = (handles[kind] ?? 0) + 1
+  for (const kind of process.getActiveResourcesInfo()) {
+    // That is work of this turn, and nothing that is held.
+    if (kind !== 'Immediate') handles[kind] = (handles[kind] ?? 0) + 1
+  }
   return { heapBytes: heapUsed + external, rssBytes: rss, handles, connections, handshakes, dropped, unhandled }
 }
 
