@@ -131,8 +131,9 @@ async function play(node: TestNode, ledger: Ledger, noise: boolean): Promise<voi
         say(Buffer.concat([Buffer.of(0xe0, 0, 0, 0, 1, scid.length), scid, Buffer.alloc(2)]))
       })
       datagrams.forEach(say)
+      // Each in turns of its own, since only so many Retry packets are sent in one.
+      await until(() => ledger.received >= sent)
     }
-    await until(() => ledger.received >= sent)
     await until(() => node.transport.stats().handshakes === 0)
   } finally {
     for (const socket of sockets) socket.close()
@@ -152,7 +153,7 @@ describe('to an address that has proved nothing', function () {
         // Long enough for probes of lost packets, which follow each other ever more slowly from 1 s on.
         await using node = await startNode({ quic: { ...quic, handshakeTimeoutMs: 2_500 }, wrap: ledger.taps })
         await play(node, ledger, noise)
-        expect(ledger.answered).to.be.above(5)
+        expect(ledger.answered).to.be.at.least(9)
         expect(ledger.worst).to.be.within(0.01, LIMIT)
         expect(node.transport.stats().dropped['internal error']).to.equal(undefined)
         expect(node.inbound).to.deep.equal([])
