@@ -2,6 +2,7 @@ import { CloseCode, type Clock, type CloseInfo, type ClockTimer } from '../../ke
 import type { Address } from '../../model/index.js'
 import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES } from './packet.js'
 import type { NativeConnection, NativeError } from './quiche.js'
+import { readMemory } from './read-memory.js'
 
 /** Connection ids that the peer is given: one in use and spare ones, for it to move to further paths. */
 const CIDS_IN_SUPPLY = 8
@@ -176,6 +177,7 @@ export class Driver {
       const end = this.#established ? firstPacketEnd(data) : data.length
       this.native.recv(end === data.length ? data : data.subarray(0, end), this.#receiveInfo)
       if (end < data.length) this.native.recv(data.subarray(end), this.#receiveInfo)
+      readMemory.give(data)
       if (from.port !== this.#remote.port || from.host !== this.#remote.host) this.#followPaths()
       return true
     } catch {
