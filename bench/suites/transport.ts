@@ -32,6 +32,9 @@ function between(name: string, unit: string, better: Case['better'], what: Meeti
  * - bulk-default: the same with the defaults, which on loopback means larger datagrams for ours.
  * - connect-first-byte: from wanting a connection to a known address to the answer to a first request, one after
  *   another. hyperdht looks peers up by key and does not take part.
+ * - connect-by-id: the same to a node of which only the id is known, by way of a network of 64 nodes. The client has
+ *   joined through a bootstrap node, and has not met or looked up the node that it wants; ours answers a unary call,
+ *   hyperdht on the bare connection.
  * - accept-rate: the same 16 at a time, hyperdht included (its look-up is in memory, on the same machine).
  * - small-under-bulk: the 99th percentile of small exchanges, each on a stream of its own, beside a transfer without
  *   end on the same connection. A connection of hyperdht is one stream: it does not take part.
@@ -50,6 +53,13 @@ export const transport: Suite = {
     },
     between('bulk-default', 'MB/s', 'higher', { measure: 'bulk', amount: { quick: 8, full: 32 } }),
     between('connect-first-byte', 'ms', 'lower', { measure: 'firstByte' }, WITHOUT_HYPERDHT),
+    {
+      name: 'connect-by-id',
+      unit: 'ms',
+      better: 'lower',
+      ours: meeting(ours('by-id'), { measure: 'firstByte' }),
+      peers: { hyperdht: meeting(peers('by-id-hyperdht'), { measure: 'firstByte' }) }
+    },
     between('accept-rate', 'connections/s', 'higher', { measure: 'acceptRate', settings: { inParallel: true } }),
     between(
       'small-under-bulk',

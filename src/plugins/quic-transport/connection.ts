@@ -207,10 +207,11 @@ export class QuicConnection implements Connection, StreamOwner {
     this.#finish()
   }
 
-  /** Hands quiche what waits to be sent. */
-  send(): void {
+  /** Hands quiche what waits to be sent. Returns whether there was anything. */
+  send(): boolean {
     if (this.#senders.share()) this.schedule()
     this.#finish()
+    return this.#senders.served
   }
 
   /** The driver says that it is over. */

@@ -2,6 +2,7 @@ import { CloseCode, type Clock, type CloseInfo, type ClockTimer } from '../../ke
 import type { Address } from '../../model/index.js'
 import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES } from './packet.js'
 import type { NativeConnection, NativeError } from './quiche.js'
+import { readMemory } from './read-memory.js'
 
 /** Connection ids that the peer is given: one in use and spare ones, for it to move to further paths. */
 const CIDS_IN_SUPPLY = 8
@@ -9,6 +10,8 @@ const CIDS_IN_SUPPLY = 8
 const RESET_TOKEN_BYTES = 16
 /** After so many packets the event loop gets its turn, so that one connection cannot starve the others. */
 const PACKETS_PER_TURN = 128
+/** Datagrams that may come in before they are acknowledged, while more keep coming and there is nothing else to say. */
+const DATAGRAMS_PER_ANSWER = 32
 /** A close reason is cut to this many bytes, so that it always fits into a packet. */
 const MAX_REASON_BYTES = 512
 /** How many times as much may be sent to an address as came from it, until it has proved itself (RFC 9000 §8). */
@@ -42,8 +45,8 @@ export interface DriverOwner {
   established(): void
   /** Something may have become readable or writable. Called at the beginning of a turn. */
   arrived(): void
-  /** The time to hand quiche what is to be sent. Called at the end of a turn. */
-  send(): void
+  /** The time to hand quiche what is to be sent. Called at the end of a turn. Returns whether there was anything. */
+  send(): boolean
   /** It was not established within its time. */
   expired(): void
   /** It has ended; called once, while late packets are still being answered. */
@@ -108,6 +111,8 @@ export class Driver {
   #keepAliveDue = Infinity
   #heard = false
   #heardAt: number
+  /** Datagrams that have come in since something was sent last. */
+  #unanswered = 0
   /** The packet that told the peer of our close, repeated when the peer seems to have missed it (RFC 9000 §10.2.1). */
   #closing: Uint8Array | undefined
   #receivedAfterClose = 0
@@ -168,6 +173,7 @@ export class Driver {
     }
     this.#receiveInfo.from = from
     this.#heard = true
+    this.#unanswered++
     this.schedule()
     try {
       // quiche throws a whole datagram away if it has no keys any more for the first packet in it, such as one of the
@@ -175,6 +181,7 @@ export class Driver {
       const end = this.#established ? firstPacketEnd(data) : data.length
       this.native.recv(end === data.length ? data : data.subarray(0, end), this.#receiveInfo)
       if (end < data.length) this.native.recv(data.subarray(end), this.#receiveInfo)
+      readMemory.give(data)
       if (from.port !== this.#remote.port || from.host !== this.#remote.host) this.#followPaths()
       return true
     } catch {
@@ -256,14 +263,16 @@ export class Driver {
       this.#handshakeDue = Infinity
       this.#owner.established()
     }
-    if (this.#established && this.#endInfo === undefined) this.#owner.arrived()
+    if (!this.#established || this.#endInfo !== undefined) return
+    if (this.#heard && this.#host.keepAliveMs > 0) this.#keepAliveDue = this.#heardAt + this.#host.keepAliveMs
+    this.#owner.arrived()
   }
 
   readonly #endTurn = (): void => {
     const { native } = this
     if (this.#established && this.#endInfo === undefined) {
+      if (!this.#owner.send() && this.#awaitsMore()) return
       if (!native.isDraining()) this.#supplyCids()
-      this.#owner.send()
     }
     this.#flush()
     if (this.#established) this.#datagramBytes = this.#options.datagramBytes
@@ -272,9 +281,21 @@ export class Driver {
     else this.#arm()
   }
 
+  /**
+   * Whether the acknowledgement can wait for another turn, to stand for more datagrams (RFC 9000 §13.2.2). A turn in
+   * which none has come ends the waiting, so that it adds no delay to speak of and needs no timer.
+   */
+  #awaitsMore(): boolean {
+    if (!this.#heard || this.#unanswered >= DATAGRAMS_PER_ANSWER || this.#endInfo !== undefined) return false
+    this.#heard = false
+    this.schedule()
+    return true
+  }
+
   /** Sends what quiche has to send; returns the last datagram. */
   #flush(): Uint8Array | undefined {
     let last: Uint8Array | undefined
+    this.#unanswered = 0
     this.#host.beginSending()
     for (let packets = 0; packets < PACKETS_PER_TURN; packets++) {
       const sent = this.native.send(this.#host.room(this.#datagramBytes))
@@ -328,11 +349,8 @@ export class Driver {
 
   /** Sets the timer to whatever comes first. One that is early is left alone: it looks again when it fires. */
   #arm(): void {
-    const { clock, keepAliveMs } = this.#host
+    const { clock } = this.#host
     const now = clock.monotonic()
-    if (this.#heard && this.#endInfo === undefined && this.#established && keepAliveMs > 0) {
-      this.#keepAliveDue = now + keepAliveMs
-    }
     this.#heard = false
     const timeout = this.native.timeout()
     const due = Math.min(timeout === null ? Infinity : now + timeout, this.#handshakeDue, this.#keepAliveDue)

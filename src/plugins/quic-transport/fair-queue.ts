@@ -23,7 +23,7 @@ export class FairQueue {
   readonly #old = new Set<Sender>()
   #sharing = false
   #turns = 0
-  #left = 0
+  #left = TURN_BYTES
 
   /** It has something to send. */
   add(sender: Sender): void {
@@ -41,6 +41,11 @@ export class FairQueue {
   clear(): void {
     this.#fresh.clear()
     this.#old.clear()
+  }
+
+  /** Whether the last turn handed anything over. */
+  get served(): boolean {
+    return this.#left < TURN_BYTES
   }
 
   /** Takes a turn. Returns whether its end was that of the turn's bytes, and not of what there is or what is taken. */

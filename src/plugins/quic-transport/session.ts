@@ -74,8 +74,8 @@ export class Session implements DriverOwner {
     this.#connection?.arrived()
   }
 
-  send(): void {
-    this.#connection?.send()
+  send(): boolean {
+    return this.#connection?.send() ?? false
   }
 
   expired(): void {

@@ -8,19 +8,14 @@ import {
   type Stream
 } from '../../kernel/index.js'
 import { READ_SIDE, WRITE_SIDE, type NativeConnection } from './quiche.js'
+import { readMemory } from './read-memory.js'
 
-/** The largest chunk that `read` returns. */
-const READ_BYTES = 64 * 1024
 /** Chunks up to this size are joined before they are handed to quiche, up to that many bytes. */
 const SMALL_CHUNK_BYTES = 2 * 1024
 const JOINED_BYTES = 16 * 1024
 /** What the memory of a chunk is, beside its bytes. */
 const CHUNK_OVERHEAD_BYTES = 128
 
-/** A chunk of at least this size keeps the memory that it was received into; a smaller one is copied out of it. */
-const LARGE_CHUNK_BYTES = READ_BYTES / 2
-/** What the next chunk of any stream is received into. */
-let readBuffer = newReadBuffer()
 const nothing = new Uint8Array(0)
 
 /** What a stream uses of its connection. */
@@ -84,7 +79,7 @@ export class QuicStream implements Stream {
     this.lookForStop()
     let received: [number, boolean] | null
     try {
-      received = connection.native.streamRecv(this.id, readBuffer)
+      received = connection.native.streamRecv(this.id, readMemory.room)
     } catch (error) {
       this.#readEnd = this.#errorOf(error)
       // quiche keeps a reset stream, and its place within the limit, for as long as its reset can still be read.
@@ -105,10 +100,7 @@ export class QuicStream implements Stream {
       this.#checkOver()
     }
     if (length === 0) return null
-    if (length < LARGE_CHUNK_BYTES) return readBuffer.slice(0, length)
-    const chunk = readBuffer.subarray(0, length)
-    readBuffer = newReadBuffer()
-    return chunk
+    return readMemory.take(length)
   }
 
   write(chunk: Uint8Array): boolean {
@@ -295,9 +287,4 @@ export class QuicStream implements Stream {
     if (message.startsWith('InvalidStreamState')) return new StreamResetError(CloseCode.CANCELLED)
     return failure ?? this.connection.broken(error)
   }
-}
-
-/** Memory of its own, and not filled with zeros first. */
-function newReadBuffer(): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(READ_BYTES).buffer)
 }
