@@ -8,7 +8,7 @@ export interface Action {
   /** How often it is chosen, beside the others. */
   readonly weight: number
   /** Resolves when all that it began is over; rejects if something did not hold. */
-  act(world: World): Promise<unknown>
+  readonly act: (world: World) => Promise<unknown>
 }
 
 const APPLICATION_CODE = 0x1000
