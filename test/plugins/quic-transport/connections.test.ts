@@ -337,20 +337,14 @@ describe('connections over QUIC', () => {
   })
 
   it('end by themselves when the peer falls silent', async () => {
+    const quic = { idleTimeoutMs: 800, keepAliveMs: 100 }
     let silent = false
-    await using pair = await connectedPair(
-      { quic: { idleTimeoutMs: 300, keepAliveMs: 100 } },
-      {
-        quic: { idleTimeoutMs: 300, keepAliveMs: 100 },
-        wrap: tapped({ send: () => !silent })
-      }
-    )
+    const wrap = tapped({ receive: () => !silent })
+    await using pair = await connectedPair({ quic, wrap }, { quic })
     // Keep-alives have held it for longer than the idle time-out.
-    await new Promise((resolve) => setTimeout(resolve, 700))
+    await until(() => pair.out.heardAt - pair.out.openedAt > quic.idleTimeoutMs)
     expect(pair.out.closeInfo).to.equal(undefined)
     silent = true
-    // What was under way has arrived then.
-    await new Promise((resolve) => setTimeout(resolve, 20))
     const pinged = pair.out.ping()
     expect(await pair.out.closed).to.include({ by: 'timeout' })
     expect(await pinged).to.equal(false)
