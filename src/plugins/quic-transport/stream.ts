@@ -35,6 +35,8 @@ export interface StreamOwner extends Connection {
   schedule(): void
   /** Sends what quiche has to send, without waiting for the turn. */
   flush(): void
+  /** Reading was given up: the stream is to be released when the peer has ended it. */
+  awaitRelease(stream: QuicStream): void
   /** Both sides of the stream are over. */
   settled(stream: QuicStream): void
   /** Runs a user's callback; what it throws is logged. */
@@ -137,6 +139,23 @@ export class QuicStream implements Stream {
     this.connection.flush()
     this.#shutdown(READ_SIDE, code)
     this.connection.flush()
+    this.connection.awaitRelease(this)
+  }
+
+  release(): boolean {
+    const { native } = this.connection
+    if (!native.streamFinished(this.id)) return false
+    // The end once more, which says nothing new, but whose acknowledgement makes quiche look at the stream again. Where
+    // our own end is still to come, that will do.
+    if (this.#writeEnd === null) {
+      try {
+        native.streamSend(this.id, nothing, true)
+        this.connection.schedule()
+      } catch {
+        // The peer has stopped it, too: the answer to that will be acknowledged.
+      }
+    }
+    return true
   }
 
   /** Whether the reader waits for news. */
