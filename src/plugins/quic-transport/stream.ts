@@ -143,18 +143,18 @@ export class QuicStream implements Stream {
   }
 
   release(): boolean {
+    if (!this.connection.native.streamFinished(this.id)) return false
+    // What was said last, once more: its acknowledgement makes quiche look at the stream again. Where our own end is still
+    // to come, that will do.
+    if (this.#writeEnd === undefined) return true
     const { native } = this.connection
-    if (!native.streamFinished(this.id)) return false
-    // The end once more, which says nothing new, but whose acknowledgement makes quiche look at the stream again. Where
-    // our own end is still to come, that will do.
-    if (this.#writeEnd === null) {
-      try {
-        native.streamSend(this.id, nothing, true)
-        this.connection.schedule()
-      } catch {
-        // The peer has stopped it, too: the answer to that will be acknowledged.
-      }
+    try {
+      native.streamSend(this.id, nothing, this.#writeEnd === null)
+    } catch {
+      // The peer has stopped our side as well.
+      native.streamShutdown(this.id, WRITE_SIDE, CloseCode.CANCELLED)
     }
+    this.connection.schedule()
     return true
   }
 
