@@ -87,9 +87,15 @@ export interface Stream {
   onWritable: (() => void) | undefined
   /** Ends our side, sending the end together with the last bytes. Throws as `write` does; a second call does nothing. */
   end(last?: Uint8Array): void
-  /** Gives our side up: what was not sent yet is dropped, and the peer's reader sees `code`. Never throws. */
+  /**
+   * Gives our side up: what was not sent yet is dropped, and the peer's reader sees `code`, unless a bad link loses it.
+   * Never throws.
+   */
   reset(code: number): void
-  /** Asks the peer to stop sending; what still comes is dropped. The peer's writer sees `code`. Never throws. */
+  /**
+   * Asks the peer to stop sending; what still comes is dropped. The peer's writer sees `code`, unless a bad link loses it:
+   * it then writes to its end. Never throws.
+   */
   stop(code: number): void
   /** True when both sides are over and no callback will come any more. */
   readonly closed: boolean

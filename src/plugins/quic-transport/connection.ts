@@ -15,6 +15,7 @@ import type { Driver } from './driver.js'
 import { FairQueue } from './fair-queue.js'
 import type { NativeConnection } from './quiche.js'
 import { StopProbe } from './stop-probe.js'
+import { StoppedStreams } from './stopped-streams.js'
 import { QuicStream, type StreamOwner } from './stream.js'
 import { WaitingOpens } from './waiting-opens.js'
 
@@ -56,6 +57,7 @@ export class QuicConnection implements Connection, StreamOwner {
   readonly #over: QuicStream[] = []
   readonly #opens = new WaitingOpens()
   readonly #stops = new StopProbe(this.#streams)
+  readonly #stopped = new StoppedStreams()
   readonly #untaken: QuicStream[] = []
   /** Ids below the highest that the peer has used, which have not shown up yet: packets overtake each other. */
   readonly #skipped = new Set<number>()
@@ -176,6 +178,10 @@ export class QuicConnection implements Connection, StreamOwner {
     this.#driver.flush()
   }
 
+  awaitRelease(stream: QuicStream): void {
+    if (this.#closeInfo === undefined) this.#stopped.add(stream)
+  }
+
   settled(stream: QuicStream): void {
     this.#streams.delete(stream.id)
     if ((stream.id & STREAM_ID_BITS) === (this.#nextOwn & STREAM_ID_BITS)) this.#ownOpen--
@@ -202,6 +208,7 @@ export class QuicConnection implements Connection, StreamOwner {
   arrived(): void {
     if (this.#ping !== undefined && this.#driver.heard) this.#answerPing(true)
     if (this.#stops.run(this.#driver.heard)) this.schedule()
+    if (this.#driver.heard) this.#stopped.run()
     this.#read()
     if (this.#opens.size > 0) this.#opens.serve(() => this.#openNow())
     this.#finish()
@@ -224,6 +231,7 @@ export class QuicConnection implements Connection, StreamOwner {
     this.#streams.clear()
     this.#readers.clear()
     this.#senders.clear()
+    this.#stopped.clear()
     for (const stream of streams) stream.fail()
     this.#finish()
     this.#resolveClosed(info)

@@ -17,6 +17,8 @@ const JOINED_BYTES = 16 * 1024
 const CHUNK_OVERHEAD_BYTES = 128
 
 const nothing = new Uint8Array(0)
+/** quiche sends what is more urgent first; 127 is usual. */
+const HIGHEST_URGENCY = 0
 
 /** What a stream uses of its connection. */
 export interface StreamOwner extends Connection {
@@ -33,6 +35,8 @@ export interface StreamOwner extends Connection {
   schedule(): void
   /** Sends what quiche has to send, without waiting for the turn. */
   flush(): void
+  /** Reading was given up: the stream is to be released when the peer has ended it. */
+  awaitRelease(stream: QuicStream): void
   /** Both sides of the stream are over. */
   settled(stream: QuicStream): void
   /** Runs a user's callback; what it throws is logged. */
@@ -124,6 +128,7 @@ export class QuicStream implements Stream {
     this.#chunks.length = 0
     this.#buffered = 0
     this.#writeEnd = new PeerloomError('ERR_STREAM_CLOSED', 'the stream was given up on this side')
+    this.#goFirst()
     this.#shutdown(WRITE_SIDE, code)
   }
 
@@ -134,6 +139,23 @@ export class QuicStream implements Stream {
     this.connection.flush()
     this.#shutdown(READ_SIDE, code)
     this.connection.flush()
+    this.connection.awaitRelease(this)
+  }
+
+  release(): boolean {
+    if (!this.connection.native.streamFinished(this.id)) return false
+    // What was said last, once more: its acknowledgement makes quiche look at the stream again. Where our own end is still
+    // to come, that will do.
+    if (this.#writeEnd === undefined) return true
+    const { native } = this.connection
+    try {
+      native.streamSend(this.id, nothing, this.#writeEnd === null)
+    } catch {
+      // The peer has stopped our side as well.
+      native.streamShutdown(this.id, WRITE_SIDE, CloseCode.CANCELLED)
+    }
+    this.connection.schedule()
+    return true
   }
 
   /** Whether the reader waits for news. */
@@ -251,6 +273,18 @@ export class QuicStream implements Stream {
     const joined = Buffer.concat(this.#chunks.splice(0, count < 0 ? this.#chunks.length : Math.max(count, 1)))
     this.#chunks.unshift(joined)
     return joined
+  }
+
+  /**
+   * What quiche has not sent yet of a stream that is reset, it still ends, as if that were all. Ahead of everything else
+   * the end travels in one packet with the reset, which is then what counts; before it, it would be taken for the truth.
+   */
+  #goFirst(): void {
+    try {
+      this.connection.native.streamPriority(this.id, HIGHEST_URGENCY, true)
+    } catch {
+      // The stream is over in quiche already.
+    }
   }
 
   #shutdown(side: typeof READ_SIDE | typeof WRITE_SIDE, code: number): void {
