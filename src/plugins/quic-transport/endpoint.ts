@@ -20,16 +20,18 @@ import { QuicConnection } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Driver, type DriverHost } from './driver.js'
 import type { QuicTransportConfig } from './options.js'
-import { CID_BYTES, initialToken, QUIC_VERSION, type DropCause, type LongHeader } from './packet.js'
+import { CID_BYTES, cidKey, initialToken, QUIC_VERSION, type DropCause, type LongHeader } from './packet.js'
 import type { NativeConfig, NativeConnection, Quiche } from './quiche.js'
 import { RandomPool } from './random-pool.js'
+import { ReplayWindow } from './replay-window.js'
 import { RetryTokens } from './retry-token.js'
 import { dialError, Session, type Phase } from './session.js'
 import { Slab } from './slab.js'
-import { makeConfig } from './tls.js'
+import { Tickets } from './tickets.js'
+import { makeConfig, TICKET_KEY_BYTES } from './tls.js'
 
-/** Native configurations kept, one for each size of datagram. */
-const MAX_CONFIGS = 8
+/** Native configurations kept, two for each size of datagram: with early data and without. */
+const MAX_CONFIGS = 16
 /** A Retry packet is at most this long: two connection ids, a token and a tag (RFC 9000 §17.2.5). */
 const MAX_RETRY_BYTES = 128
 /** Retry packets sent in one turn of the event loop: more only come at once when it has too much to do as it is. */
@@ -51,7 +53,9 @@ export interface EndpointParts {
 interface Beginning {
   readonly remote: Address
   readonly expected: NodeId | undefined
-  readonly connect: (local: Address, config: NativeConfig) => NativeConnection
+  readonly connect: (local: Address, datagramBytes: number) => NativeConnection
+  readonly claimsEarly: () => boolean
+  readonly early: (connection: QuicConnection) => void
   /** Throws if the peer may not stay. */
   readonly authenticated?: (peer: NodeId) => void
   readonly succeeded: (connection: QuicConnection) => void
@@ -67,7 +71,7 @@ export class Endpoint implements Transport, DriverHost {
   readonly keepAliveMs: number
   readonly #parts: EndpointParts
   readonly #dispatch: Dispatch
-  readonly #configs = new Map<number, NativeConfig>()
+  readonly #configs = new Map<string, NativeConfig>()
   readonly #slab = new Slab()
   readonly #random = new RandomPool()
   readonly #sessions = new Set<Session>()
@@ -75,17 +79,26 @@ export class Endpoint implements Transport, DriverHost {
   readonly #untaken = new Set<Connection>()
   readonly #admission: Admission
   readonly #tokens: RetryTokens
+  readonly #tickets: Tickets
+  readonly #flights: ReplayWindow
   readonly #stopReceiving: () => void
   #certificate: Certificate
+  #ticketKey: Uint8Array
+  #ticketKeyDue: number
   #onConnection: ((connection: Connection) => void) | undefined
   #stopping = false
   #retriesLeft = RETRIES_PER_TURN
   readonly #allowRetries = (): void => {
     this.#retriesLeft = RETRIES_PER_TURN
   }
+  onEarly: ((connection: Connection) => void) | undefined
 
   constructor(parts: EndpointParts) {
     this.#certificate = parts.certificate
+    this.#tickets = new Tickets(parts.clock, parts.options.maxTickets)
+    this.#flights = new ReplayWindow(parts.clock)
+    this.#ticketKey = this.random(TICKET_KEY_BYTES)
+    this.#ticketKeyDue = parts.clock.monotonic() + parts.options.ticketKeyMs
     this.name = parts.name
     this.clock = parts.clock
     this.keepAliveMs = parts.options.keepAliveMs
@@ -105,7 +118,7 @@ export class Endpoint implements Transport, DriverHost {
     })
   }
 
-  async dial(peer: NodeId, address: Address, { signal }: DialOptions = {}): Promise<Connection> {
+  async dial(peer: NodeId, address: Address, { signal, early }: DialOptions = {}): Promise<Connection> {
     if (signal?.aborted === true) throw abortReason(signal)
     if (this.#stopping) throw new AbortError('the transport is stopping')
     const family = Address.family(address)
@@ -123,8 +136,18 @@ export class Endpoint implements Transport, DriverHost {
       const session = this.#begin({
         remote: address,
         expected: peer,
-        connect: (local, config) =>
-          this.#parts.quiche.Connection.connect(null, this.random(CID_BYTES), local, address, config),
+        connect: (local, datagramBytes) => {
+          const ticket = this.#tickets.take(peer, datagramBytes)
+          const config = this.#config(datagramBytes, ticket !== undefined && early !== undefined)
+          const scid = this.random(CID_BYTES)
+          const native = this.#parts.quiche.Connection.connect(null, scid, local, address, config)
+          if (ticket !== undefined) native.setSession(ticket)
+          return native
+        },
+        claimsEarly: () => true,
+        early: (connection) => {
+          if (early !== undefined) this.#hand(connection, early)
+        },
         succeeded: (connection) => {
           signal?.removeEventListener('abort', onAbort)
           resolve(connection)
@@ -235,8 +258,19 @@ export class Endpoint implements Transport, DriverHost {
     const { driver } = this.#begin({
       remote: from,
       expected: undefined,
-      connect: (local, config) =>
-        this.#parts.quiche.Connection.accept(proven ? cid : this.random(CID_BYTES), odcid, local, from, config),
+      connect: (local, datagramBytes) => {
+        const scid = proven ? cid : this.random(CID_BYTES)
+        return this.#parts.quiche.Connection.accept(scid, odcid, local, from, this.#config(datagramBytes, true))
+      },
+      claimsEarly: () => {
+        if (this.onEarly === undefined) return false
+        if (this.#flights.claim(cidKey(cid))) return true
+        this.#dispatch.drop('replay')
+        return false
+      },
+      early: (connection) => {
+        if (this.onEarly !== undefined) this.#hand(connection, this.onEarly)
+      },
       authenticated: (peer) => {
         this.#judgePeer(guest, peer)
       },
@@ -279,35 +313,46 @@ export class Endpoint implements Transport, DriverHost {
   }
 
   /** Begins a session; throws what the native library throws, and leaves nothing then. */
-  #begin({ remote, expected, connect, authenticated, succeeded, failed, over }: Beginning): Session {
+  #begin(beginning: Beginning): Session {
+    const { remote, expected, connect, claimsEarly, early, authenticated, succeeded, failed, over } = beginning
     const begun = this.clock.monotonic()
     const { datagrams, options } = this.#parts
     const datagramBytes = Math.max(1_200, Math.min(options.maxDatagramBytes, datagrams.maxDatagram(remote)))
     const local = this.#localFor(remote)
     let native: NativeConnection
     try {
-      native = connect(local, this.#config(datagramBytes))
+      native = connect(local, datagramBytes)
     } catch (error) {
       throw dialError(remote, messageOf(error), error)
     }
     const session: Session = new Session(remote, expected, {
-      authenticated: (peer) => {
-        authenticated?.(peer)
-        const connection = new QuicConnection(
+      connect: (peer, isEarly) =>
+        new QuicConnection(
           {
             id: `quic-${String(++lastConnection)}`,
             peer,
             direction: expected === undefined ? 'inbound' : 'outbound',
             transport: this.name,
             protocol: Buffer.from(native.applicationProto()).toString(),
-            openedAt: this.clock.monotonic()
+            openedAt: this.clock.monotonic(),
+            early: isEarly
           },
           session.driver,
           this.#parts.log
-        )
-        this.#parts.log.debug(`${connection.id} to ${peer} after ${String(Math.round(connection.openedAt - begun))} ms`)
+        ),
+      claimsEarly,
+      early,
+      authenticated: (connection) => {
+        const { id, peer } = connection
+        authenticated?.(peer)
+        connection.confirm()
+        const how = native.isResumed() ? ' by a ticket' : ''
+        this.#parts.log.debug(`${id} to ${peer} after ${String(Math.round(this.clock.monotonic() - begun))} ms${how}`)
         succeeded(connection)
-        return connection
+      },
+      ended: ({ peer, openedAt }) => {
+        const ticket = expected === undefined ? null : native.session()
+        if (ticket !== null) this.#tickets.put(peer, datagramBytes, ticket, openedAt)
       },
       failed,
       moved: (before) => {
@@ -342,10 +387,14 @@ export class Endpoint implements Transport, DriverHost {
       void connection.closed.then(() => this.#untaken.delete(connection))
       return
     }
+    this.#hand(connection, handler)
+  }
+
+  #hand(connection: Connection, handler: (connection: Connection) => void): void {
     try {
       handler(connection)
     } catch (error) {
-      this.#parts.log.error('the handler of connections threw', error)
+      this.#parts.log.error('a handler of connections threw', error)
     }
   }
 
@@ -356,12 +405,26 @@ export class Endpoint implements Transport, DriverHost {
     return { host: Address.family(remote) === 4 ? '0.0.0.0' : '::', port: local.port }
   }
 
-  #config(datagramBytes: number): NativeConfig {
-    const known = this.#configs.get(datagramBytes)
+  /** A configuration for datagrams of that size; early data only if that is an option as well. */
+  #config(datagramBytes: number, maybeEarly: boolean): NativeConfig {
+    const { quiche, options } = this.#parts
+    this.#renewTicketKey()
+    const early = maybeEarly && options.earlyData
+    const key = `${String(datagramBytes)} ${String(early)}`
+    const known = this.#configs.get(key)
     if (known !== undefined) return known
     if (this.#configs.size >= MAX_CONFIGS) this.#configs.clear()
-    const config = makeConfig(this.#parts.quiche, this.#certificate, this.#parts.options, datagramBytes)
-    this.#configs.set(datagramBytes, config)
+    const config = makeConfig(quiche, this.#certificate, options, { datagramBytes, early, ticketKey: this.#ticketKey })
+    this.#configs.set(key, config)
     return config
+  }
+
+  /** A key that is gone opens no tickets, nor what was sent by them before a handshake was done. */
+  #renewTicketKey(): void {
+    const now = this.clock.monotonic()
+    if (now < this.#ticketKeyDue) return
+    this.#ticketKey = this.random(TICKET_KEY_BYTES)
+    this.#ticketKeyDue = now + this.#parts.options.ticketKeyMs
+    this.#configs.clear()
   }
 }

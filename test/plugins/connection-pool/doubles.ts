@@ -42,6 +42,7 @@ export class FakeConnection implements Partial<Connection> {
   readonly id = `fake-${FakeConnection.#count++}`
   readonly transport = 'fake'
   readonly protocol = 'peerloom/1'
+  readonly early = false
   readonly openedAt: number
   heardAt: number
   /** Streams that are open now: the peer's, and our own. */
