@@ -76,7 +76,8 @@ function lastingClient<const M extends Manifest>(
   // What is safe to repeat need not wait until the peer has shown that it is still there; nor, if it is repeated when it
   // is lost, until a new connection has an answer.
   const boldly = ({ signal }: Cancellable): Promise<Connection> => connect({ signal, maxSilenceMs: Infinity })
-  const early = ({ signal }: Cancellable): Promise<Connection> => connect({ signal, maxSilenceMs: Infinity, early: true })
+  const early = ({ signal }: Cancellable): Promise<Connection> =>
+    connect({ signal, maxSilenceMs: Infinity, early: true })
   const present = (): Clients => {
     const registry = kernel.resolve(RpcRegistry)
     if (made?.registry !== registry) {

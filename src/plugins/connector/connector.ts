@@ -46,6 +46,8 @@ type Context = PluginContext<v.InferOutput<typeof connectorOptions>>
 
 interface Attempt {
   readonly id: string
+  /** Whether its first caller takes an early connection; those who join and do not are not told of it. */
+  readonly early: boolean | undefined
   /** Dials of contacts that callers handed in meanwhile: they join the race that runs, at whatever stage. */
   readonly hinted: Subscription
   readonly steps$: Observable<ConnectStep>
@@ -93,7 +95,7 @@ export class PathFinder implements Connector {
     if (running === undefined) return this.#begin(peer, contact, early).steps$
     if (contact !== undefined) {
       running.hints.next(contact)
-      const dial = this.on.pool.dial$(contact, { attempt: running.id })
+      const dial = this.on.pool.dial$(contact, { attempt: running.id, early: running.early })
       running.hinted.add(dial.subscribe({ error: () => undefined }))
     }
     return running.steps$
@@ -129,7 +131,7 @@ export class PathFinder implements Connector {
       finalize(end),
       share({ connector: () => new ReplaySubject<ConnectStep>(MAX_REPLAYED_STEPS) })
     )
-    const attempt: Attempt = { id, hinted, steps$, hints }
+    const attempt: Attempt = { id, early, hinted, steps$, hints }
     this.#attempts.set(peer, attempt)
     return attempt
   }

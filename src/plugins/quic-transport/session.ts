@@ -67,7 +67,9 @@ export class Session implements DriverOwner {
       const connection = (this.#connection ??= this.owner.connect(peer, false))
       const protocol = Buffer.from(native.applicationProto()).toString()
       if (protocol !== connection.protocol) {
-        this.#fail(dialError(this.remote, `it speaks ${protocol} now, not ${connection.protocol} as before; dial again`))
+        this.#fail(
+          dialError(this.remote, `it speaks ${protocol} now, not ${connection.protocol} as before; dial again`)
+        )
         this.driver.close(CloseCode.PROTOCOL, 'another protocol than that of the early data')
         return
       }

@@ -9,7 +9,10 @@ const hmac = (key: Uint8Array, data: Uint8Array): Buffer => createHmac('sha256',
 /** HKDF-Expand-Label (RFC 8446 §7.1), up to 32 bytes. */
 function expand(secret: Uint8Array, label: string, bytes: number): Buffer {
   const full = Buffer.from(`tls13 ${label}`)
-  return hmac(secret, Buffer.concat([Buffer.from([0, bytes, full.length]), full, Buffer.from([0, 1])])).subarray(0, bytes)
+  return hmac(secret, Buffer.concat([Buffer.from([0, bytes, full.length]), full, Buffer.from([0, 1])])).subarray(
+    0,
+    bytes
+  )
 }
 
 function keysFor(dcid: Uint8Array) {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { PeerloomError } from '#src/kernel/index.js'
+import type { PeerloomError } from '#src/kernel/index.js'
 import { NodeId } from '#src/model/index.js'
 import { MAX_FLIGHTS, REPLAY_MS, ReplayWindow } from '#src/plugins/quic-transport/replay-window.js'
 import { TICKET_MS, Tickets } from '#src/plugins/quic-transport/tickets.js'
