@@ -298,8 +298,9 @@ export class Driver {
       }
     }
     this.#flush()
-    // A client may send early data from its first packet on.
-    if (!this.#established && !this.#early && native.isInEarlyData()) this.schedule()
+    // A client may send early data from its first packet on, and a handshake may be done by sending: one in which early
+    // data was refused is.
+    if (!this.#established && (native.isEstablished() || (!this.#early && native.isInEarlyData()))) this.schedule()
     if (this.#established) this.#datagramBytes = this.#options.datagramBytes
     this.#noticeEnd()
     if (native.isClosed()) this.abandon()

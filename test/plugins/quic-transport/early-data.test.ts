@@ -163,6 +163,21 @@ describe('early data', () => {
     expect([isResumed(out), out.early, connections.length]).to.deep.equal([false, false, 0])
   })
 
+  it('that is refused keeps nobody waiting for more than the first answer', async () => {
+    let answers = Infinity
+    await using a = await startNode({ quic: { earlyData: true, handshakeTimeoutMs: 2_000 } })
+    await using b = await startNode({
+      quic: { earlyData: true, ticketKeyMs: 1 },
+      wrap: tapped({ send: () => answers-- > 0 })
+    })
+    await meet(a, b)
+    answers = 1
+    const { early, dialled } = dialEarly(a, b)
+    const out = await early
+    expect(await dialled).to.equal(out)
+    expect([isResumed(out), out.early]).to.deep.equal([false, false])
+  })
+
   it('that is lost on its way comes later', async () => {
     let lost = 0
     await using a = await startNode({
