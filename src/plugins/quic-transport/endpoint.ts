@@ -16,22 +16,20 @@ import {
 } from '../../kernel/index.js'
 import { Address, type NodeId } from '../../model/index.js'
 import { Admission, type Guest } from './admission.js'
+import { Configs } from './configs.js'
 import { QuicConnection } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Driver, type DriverHost } from './driver.js'
 import type { QuicTransportConfig } from './options.js'
 import { CID_BYTES, cidKey, initialToken, QUIC_VERSION, type DropCause, type LongHeader } from './packet.js'
-import type { NativeConfig, NativeConnection, Quiche } from './quiche.js'
+import type { NativeConnection, Quiche } from './quiche.js'
 import { RandomPool } from './random-pool.js'
 import { ReplayWindow } from './replay-window.js'
 import { RetryTokens } from './retry-token.js'
 import { dialError, Session, type Phase } from './session.js'
 import { Slab } from './slab.js'
 import { Tickets } from './tickets.js'
-import { makeConfig, TICKET_KEY_BYTES } from './tls.js'
 
-/** Native configurations kept, two for each size of datagram: with early data and without. */
-const MAX_CONFIGS = 16
 /** A Retry packet is at most this long: two connection ids, a token and a tag (RFC 9000 §17.2.5). */
 const MAX_RETRY_BYTES = 128
 /** Retry packets sent in one turn of the event loop: more only come at once when it has too much to do as it is. */
@@ -71,7 +69,7 @@ export class Endpoint implements Transport, DriverHost {
   readonly keepAliveMs: number
   readonly #parts: EndpointParts
   readonly #dispatch: Dispatch
-  readonly #configs = new Map<string, NativeConfig>()
+  readonly #configs: Configs
   readonly #slab = new Slab()
   readonly #random = new RandomPool()
   readonly #sessions = new Set<Session>()
@@ -82,9 +80,6 @@ export class Endpoint implements Transport, DriverHost {
   readonly #tickets: Tickets
   readonly #flights: ReplayWindow
   readonly #stopReceiving: () => void
-  #certificate: Certificate
-  #ticketKey: Uint8Array
-  #ticketKeyDue: number
   #onConnection: ((connection: Connection) => void) | undefined
   #stopping = false
   #retriesLeft = RETRIES_PER_TURN
@@ -94,11 +89,9 @@ export class Endpoint implements Transport, DriverHost {
   onEarly: ((connection: Connection) => void) | undefined
 
   constructor(parts: EndpointParts) {
-    this.#certificate = parts.certificate
+    this.#configs = new Configs(parts.quiche, parts.certificate, parts.options, parts.clock)
     this.#tickets = new Tickets(parts.clock, parts.options.maxTickets)
     this.#flights = new ReplayWindow(parts.clock)
-    this.#ticketKey = this.random(TICKET_KEY_BYTES)
-    this.#ticketKeyDue = parts.clock.monotonic() + parts.options.ticketKeyMs
     this.name = parts.name
     this.clock = parts.clock
     this.keepAliveMs = parts.options.keepAliveMs
@@ -138,7 +131,7 @@ export class Endpoint implements Transport, DriverHost {
         expected: peer,
         connect: (local, datagramBytes) => {
           const ticket = this.#tickets.take(peer, datagramBytes)
-          const config = this.#config(datagramBytes, ticket !== undefined && early !== undefined)
+          const config = this.#configs.get(datagramBytes, ticket !== undefined && early !== undefined)
           const scid = this.random(CID_BYTES)
           const native = this.#parts.quiche.Connection.connect(null, scid, local, address, config)
           if (ticket !== undefined) native.setSession(ticket)
@@ -177,8 +170,7 @@ export class Endpoint implements Transport, DriverHost {
 
   /** Uses another certificate of the same node for handshakes that begin from now on; connections stay as they are. */
   useCertificate(certificate: Certificate): void {
-    this.#certificate = certificate
-    this.#configs.clear()
+    this.#configs.useCertificate(certificate)
   }
 
   stats(): TransportStats {
@@ -260,7 +252,7 @@ export class Endpoint implements Transport, DriverHost {
       expected: undefined,
       connect: (local, datagramBytes) => {
         const scid = proven ? cid : this.random(CID_BYTES)
-        return this.#parts.quiche.Connection.accept(scid, odcid, local, from, this.#config(datagramBytes, true))
+        return this.#parts.quiche.Connection.accept(scid, odcid, local, from, this.#configs.get(datagramBytes, true))
       },
       claimsEarly: () => {
         if (this.onEarly === undefined) return false
@@ -403,28 +395,5 @@ export class Endpoint implements Transport, DriverHost {
     const { local } = this.#parts.datagrams.primary
     if (Address.family(local) === Address.family(remote)) return local
     return { host: Address.family(remote) === 4 ? '0.0.0.0' : '::', port: local.port }
-  }
-
-  /** A configuration for datagrams of that size; early data only if that is an option as well. */
-  #config(datagramBytes: number, maybeEarly: boolean): NativeConfig {
-    const { quiche, options } = this.#parts
-    this.#renewTicketKey()
-    const early = maybeEarly && options.earlyData
-    const key = `${String(datagramBytes)} ${String(early)}`
-    const known = this.#configs.get(key)
-    if (known !== undefined) return known
-    if (this.#configs.size >= MAX_CONFIGS) this.#configs.clear()
-    const config = makeConfig(quiche, this.#certificate, options, { datagramBytes, early, ticketKey: this.#ticketKey })
-    this.#configs.set(key, config)
-    return config
-  }
-
-  /** A key that is gone opens no tickets, nor what was sent by them before a handshake was done. */
-  #renewTicketKey(): void {
-    const now = this.clock.monotonic()
-    if (now < this.#ticketKeyDue) return
-    this.#ticketKey = this.random(TICKET_KEY_BYTES)
-    this.#ticketKeyDue = now + this.#parts.options.ticketKeyMs
-    this.#configs.clear()
   }
 }

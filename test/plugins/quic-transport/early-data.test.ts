@@ -3,10 +3,10 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { CloseCode, PeerloomError, systemClock, type Clock, type Connection } from '#src/kernel/index.js'
-import { isLongHeader, MIN_INITIAL_BYTES, readLongHeader } from '#src/plugins/quic-transport/packet.js'
+import { isLongHeader, MIN_INITIAL_BYTES } from '#src/plugins/quic-transport/packet.js'
+import { openInitial, protectInitial } from '../../load/initial.js'
 import { ask, echo, isResumed, meet, startKnown, textOf } from './meet.js'
 import { startNode, type NodeOptions, type TestNode } from './nodes.js'
-import { redirect } from './redirect.js'
 import { tapped } from './wraps.js'
 
 const EARLY: NodeOptions = { quic: { earlyData: true } }
@@ -185,6 +185,16 @@ describe('early data', () => {
     answers = Infinity
   })
 
+  it('that comes before its address is proved is sent again after it', async () => {
+    await using a = await startNode(EARLY)
+    await using b = await startNode({ quic: { earlyData: true, retryAboveHandshakes: 0 } })
+    await meet(a, b)
+    takeEarly(b)
+    b.transport.onConnection = echo
+    const { early } = dialEarly(a, b)
+    expect(await ask(await early, 'through a Retry')).to.equal('through a Retry')
+  })
+
   it('that is lost on its way comes later', async () => {
     let lost = 0
     await using a = await startNode({
@@ -301,8 +311,8 @@ describe('early data', () => {
       const initial = flight.find((data) => begins(data, INITIAL))!
       const early = flight.filter((data) => begins(data, ZERO_RTT))
       expect(early).not.to.deep.equal([])
-      const dcid = randomBytes(readLongHeader(initial)!.dcid.length)
-      const hello = redirect(initial, dcid)
+      // Whoever sees an Initial packet can open it, and seal it for another destination id.
+      const hello = protectInitial({ ...openInitial(initial), dcid: randomBytes(16) })
       // quiche itself would take the early data from behind the Initial packet of another connection.
       const full = (...packets: Uint8Array[]): Buffer => Buffer.concat([...packets, Buffer.alloc(MIN_INITIAL_BYTES)])
       await send([full(hello, ...early), full(hello), ...early], b)
