@@ -30,6 +30,8 @@ export interface Settings {
   readonly datagramBytes?: number
   /** Connections that both ends must be able to hold, where there is a limit. */
   readonly connections?: number
+  /** What is made of it that the same two have been connected before, where there is a choice. */
+  readonly again?: 'full' | 'resumed' | 'early'
   /** Whether several connections are made at a time. */
   readonly inParallel?: boolean
 }

@@ -129,6 +129,8 @@ export interface ConnectionStats {
  *
  * It exists only once the peer has proved its node id to this side. The dialler may send at once; if the accepting
  * side refuses the dialler, the connection is closed with `CloseCode.BAD_PEER` and nothing has reached a handler there.
+ *
+ * An {@link Connection.early early} one is given only to those who ask for such: `DialOptions.early`, `Transport.onEarly`.
  */
 export interface Connection {
   /** Unique in this process; for logs and events. */
@@ -155,6 +157,15 @@ export interface Connection {
    * again replaces the handler; `undefined` lets new ones wait again.
    */
   onStream: ((stream: Stream) => void) | undefined
+  /**
+   * True while the handshake is not done: the dialler sends before it has an answer, by a ticket of an earlier connection
+   * (0-RTT, RFC 9001 §4.6). Who the peer is, is proved; but what comes by an early connection on the accepting side may
+   * be a recording of what the peer has sent before. Once it is false, what has come and comes is no recording. It stays
+   * true if the connection ends first.
+   */
+  readonly early: boolean
+  /** Resolves with true once `early` is false, and with false if the connection ends before. Never rejects. */
+  confirmed(): Promise<boolean>
   /** When something was heard of the peer last, by `Clock.monotonic`. */
   readonly heardAt: number
   /**
@@ -173,6 +184,12 @@ export interface Connection {
 
 export interface DialOptions {
   readonly signal?: AbortSignal | undefined
+  /**
+   * Asks for an early connection. It is called, at most once and before `dial` resolves, with the connection that `dial`
+   * resolves with if the peer answers; if not, that connection ends. What is sent until then may reach the peer more than
+   * once, and late, so it must be safe to repeat. Not called where there is no ticket or the transport does not allow it.
+   */
+  readonly early?: ((connection: Connection) => void) | undefined
 }
 
 export interface TransportStats {
@@ -199,6 +216,11 @@ export interface Transport {
    * came before it wait, within the limit on connections.
    */
   onConnection: ((connection: Connection) => void) | undefined
+  /**
+   * Takes the early connections of others. Each is given to `onConnection` as well when its handshake is done. Where
+   * nobody takes them, what they send waits until then.
+   */
+  onEarly?: ((connection: Connection) => void) | undefined
   stats(): TransportStats
 }
 

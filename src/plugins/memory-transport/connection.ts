@@ -77,6 +77,8 @@ export class MemoryConnection implements Connection, StreamHost {
   readonly remote: Address
   readonly closed: Promise<CloseInfo>
   readonly connection = this
+  /** There are no tickets here. */
+  readonly early = false
   openedAt: number
 
   readonly #out = new SendWindow()
@@ -158,6 +160,10 @@ export class MemoryConnection implements Connection, StreamHost {
 
   get heardAt(): number {
     return this.#heardAt
+  }
+
+  confirmed(): Promise<boolean> {
+    return Promise.resolve(true)
   }
 
   ping(): Promise<boolean> {

@@ -37,9 +37,11 @@ export interface ConnectionIdentity {
   readonly transport: string
   readonly protocol: string
   readonly openedAt: number
+  /** The handshake is not done. */
+  readonly early: boolean
 }
 
-/** An authenticated connection: its streams, over a {@link Driver}. */
+/** A connection to a peer that is known, be it early: its streams, over a {@link Driver}. */
 export class QuicConnection implements Connection, StreamOwner {
   readonly id: string
   readonly peer: NodeId
@@ -68,6 +70,9 @@ export class QuicConnection implements Connection, StreamOwner {
   #failure: ConnectionClosedError | undefined
   #resolveClosed!: (info: CloseInfo) => void
   #ownOpen = 0
+  #early: boolean
+  /** The end of the handshake that is waited for. */
+  #confirmation: { readonly done: Promise<boolean>; readonly settle: (confirmed: boolean) => void } | undefined
   /** A sign of life that is waited for. */
   #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
@@ -78,6 +83,7 @@ export class QuicConnection implements Connection, StreamOwner {
     this.transport = identity.transport
     this.protocol = identity.protocol
     this.openedAt = identity.openedAt
+    this.#early = identity.early
     this.native = driver.native
     this.#driver = driver
     this.#log = log
@@ -126,6 +132,25 @@ export class QuicConnection implements Connection, StreamOwner {
       if (stream === undefined) return
       this.#offer(stream)
     }
+  }
+
+  get early(): boolean {
+    return this.#early
+  }
+
+  confirmed(): Promise<boolean> {
+    if (!this.#early || this.#closeInfo !== undefined) return Promise.resolve(!this.#early)
+    if (this.#confirmation === undefined) {
+      let settle!: (confirmed: boolean) => void
+      this.#confirmation = { done: new Promise((resolve) => (settle = resolve)), settle }
+    }
+    return this.#confirmation.done
+  }
+
+  /** The handshake is done. */
+  confirm(): void {
+    this.#early = false
+    this.#confirmation?.settle(true)
   }
 
   get heardAt(): number {
@@ -224,6 +249,7 @@ export class QuicConnection implements Connection, StreamOwner {
   /** The driver says that it is over. */
   ended(info: CloseInfo): void {
     this.#closeInfo = info
+    this.#confirmation?.settle(!this.#early)
     this.#answerPing(false)
     if (this.#opens.size > 0) this.#opens.fail(new ConnectionClosedError(info))
     this.#ownOpen = 0

@@ -1,6 +1,6 @@
 import { CloseCode, type Clock, type CloseInfo, type ClockTimer } from '../../kernel/index.js'
 import type { Address } from '../../model/index.js'
-import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES } from './packet.js'
+import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES, sameDestinationEnd } from './packet.js'
 import type { NativeConnection, NativeError } from './quiche.js'
 import { readMemory } from './read-memory.js'
 
@@ -41,6 +41,8 @@ export interface DriverHost {
 
 /** What a driver tells its owner. None of these may throw. */
 export interface DriverOwner {
+  /** Data can be sent, or may come, before the handshake is done (RFC 9001 §4.6). Called at most once. */
+  early(): void
   /** The handshake is done, as far as this side can tell. */
   established(): void
   /** Something may have become readable or writable. Called at the beginning of a turn. */
@@ -103,6 +105,7 @@ export class Driver {
   #remote: Address
   #scheduled = false
   #established = false
+  #early = false
   #gone = false
   #endInfo: CloseInfo | undefined
   #timer: ClockTimer | undefined
@@ -178,9 +181,9 @@ export class Driver {
     try {
       // quiche throws a whole datagram away if it has no keys any more for the first packet in it, such as one of the
       // handshake that was sent again together with data.
-      const end = this.#established ? firstPacketEnd(data) : data.length
+      const end = this.#established ? firstPacketEnd(data) : sameDestinationEnd(data)
       this.native.recv(end === data.length ? data : data.subarray(0, end), this.#receiveInfo)
-      if (end < data.length) this.native.recv(data.subarray(end), this.#receiveInfo)
+      if (end < data.length && this.#established) this.native.recv(data.subarray(end), this.#receiveInfo)
       readMemory.give(data)
       if (from.port !== this.#remote.port || from.host !== this.#remote.host) this.#followPaths()
       return true
@@ -255,26 +258,49 @@ export class Driver {
     }
   }
 
+  /** Streams can be used. */
+  get #usable(): boolean {
+    return (this.#established || this.#early) && this.#endInfo === undefined
+  }
+
+  #establish(): void {
+    this.#established = true
+    this.#handshakeDue = Infinity
+    // quiche sends early data that was refused or lost again once something later is acknowledged, or after far longer.
+    if (this.#early && this.#options.isClient) this.native.sendAckEliciting()
+    this.#owner.established()
+  }
+
   readonly #beginTurn = (): void => {
     const { native } = this
     if (this.#heard) this.#heardAt = this.#host.clock.monotonic()
-    if (!this.#established && this.#endInfo === undefined && native.isEstablished()) {
-      this.#established = true
-      this.#handshakeDue = Infinity
-      this.#owner.established()
+    if (!this.#established && this.#endInfo === undefined) {
+      if (native.isEstablished()) this.#establish()
+      else if (!this.#early && native.isInEarlyData()) {
+        this.#early = true
+        this.#owner.early()
+      }
     }
-    if (!this.#established || this.#endInfo !== undefined) return
-    if (this.#heard && this.#host.keepAliveMs > 0) this.#keepAliveDue = this.#heardAt + this.#host.keepAliveMs
+    if (!this.#usable) return
+    if (this.#established && this.#heard && this.#host.keepAliveMs > 0) {
+      this.#keepAliveDue = this.#heardAt + this.#host.keepAliveMs
+    }
     this.#owner.arrived()
   }
 
   readonly #endTurn = (): void => {
     const { native } = this
-    if (this.#established && this.#endInfo === undefined) {
-      if (!this.#owner.send() && this.#awaitsMore()) return
-      if (!native.isDraining()) this.#supplyCids()
+    if (this.#usable) {
+      const sending = this.#owner.send()
+      if (this.#established) {
+        if (!sending && this.#awaitsMore()) return
+        if (!native.isDraining()) this.#supplyCids()
+      }
     }
     this.#flush()
+    // A client may send early data from its first packet on, and a handshake may be done by sending: one in which early
+    // data was refused is.
+    if (!this.#established && (native.isEstablished() || (!this.#early && native.isInEarlyData()))) this.schedule()
     if (this.#established) this.#datagramBytes = this.#options.datagramBytes
     this.#noticeEnd()
     if (native.isClosed()) this.abandon()

@@ -37,6 +37,15 @@ export const quicTransportOptions = v.strictObject({
   maxConnectionsPerAddress: count(256),
   /** Connections that one node may have made to this one. Loopback is not limited. */
   maxConnectionsPerNode: count(16),
+  /** Nodes whose session tickets are kept, to shorten the next handshake with them; 0 for none. */
+  maxTickets: count(1_000, 0),
+  /** After how long the tickets that this node has issued are void: its key for them is forgotten. */
+  ticketKeyMs: count(12 * 3_600_000),
+  /**
+   * Whether data may be sent, and is taken, before the handshake is done (0-RTT), where both sides allow it. What comes
+   * so can be sent again by whoever recorded it: see docs/security.md.
+   */
+  earlyData: v.optional(v.boolean(), false),
   /** Streams that the peer may have open on one connection. */
   maxStreams: count(1_000),
   /** The largest datagram sent and received, as far as both ends know that the path carries it. */

@@ -45,16 +45,31 @@ export function checkCertificate({ certificatePem, privateKeyPem }: Certificate,
   }
 }
 
-/** The native configuration for connections whose datagrams have at most `datagramBytes`. */
+/** Length of a {@link ConfigVariant.ticketKey}: a name, and keys to encrypt and to sign with, of 16 bytes each. */
+export const TICKET_KEY_BYTES = 48
+
+/** What differs between the configurations of one endpoint. */
+export interface ConfigVariant {
+  /** The largest datagram. */
+  readonly datagramBytes: number
+  /** Whether early data may be sent and is taken. */
+  readonly early: boolean
+  /** What tickets are sealed with: all must have the same, since any may have to open what another has sealed. */
+  readonly ticketKey: Uint8Array
+}
+
+/** The native configuration for connections of a kind. */
 export function makeConfig(
   quiche: Quiche,
   { certificatePem, privateKeyPem }: Certificate,
   options: QuicTransportConfig,
-  datagramBytes: number
+  { datagramBytes, early, ticketKey }: ConfigVariant
 ): NativeConfig {
   const pem = (text: string): Uint8Array[] => [Buffer.from(text)]
   // A failed check against (no) authorities is allowed: who the peer is, we tell from its key.
   const config = quiche.Config.withBoringSslCtx(true, true, null, pem(privateKeyPem), pem(certificatePem), 'ed25519')
+  config.setTicketKey(ticketKey)
+  if (early) config.enableEarlyData()
   config.setApplicationProtos(options.protocols)
   config.setMaxIdleTimeout(options.idleTimeoutMs)
   config.setMaxSendUdpPayloadSize(datagramBytes)

@@ -17,6 +17,8 @@ export function connectionTests({ pairTest, connectedTest }: SuiteContext): void
     assert.equal(inbound.transport, b.transport.name)
     assert.notEqual(outbound.protocol, '')
     assert.equal(outbound.protocol, inbound.protocol)
+    assert.deepEqual([outbound.early, inbound.early], [false, false])
+    assert.deepEqual(await Promise.all([outbound.confirmed(), inbound.confirmed()]), [true, true])
     assert.deepEqual({ ...outbound.remote }, { ...b.address })
     assert.deepEqual({ ...inbound.remote }, { ...a.address })
     assert.notEqual(outbound.id, inbound.id)

@@ -42,6 +42,7 @@ export class FakeConnection implements Partial<Connection> {
   readonly id = `fake-${FakeConnection.#count++}`
   readonly transport = 'fake'
   readonly protocol = 'peerloom/1'
+  early = false
   readonly openedAt: number
   heardAt: number
   /** Streams that are open now: the peer's, and our own. */
@@ -108,13 +109,17 @@ export class FakeConnection implements Partial<Connection> {
   }
 }
 
-/** What becomes of a dial: after `ms` it connects or fails; without a plan it is never answered. */
-export type Plan = { ms: number; fails?: string; deaf?: boolean }
+/**
+ * What becomes of a dial: after `ms` it connects or fails; without a plan it is never answered. `early`: there is a
+ * ticket, so that an early connection is given to who wants one.
+ */
+export type Plan = { ms: number; fails?: string; deaf?: boolean; early?: boolean }
 
 /** Settles each dial as planned, by host. */
 export class FakeTransport implements Transport {
   readonly name = 'fake'
   onConnection: ((connection: Connection) => void) | undefined
+  onEarly: ((connection: Connection) => void) | undefined
   readonly plans = new Map<string, Plan>()
   /** `<host>@<time>` of each dial and `!<host>@<time>` of each that was aborted. */
   readonly log: string[] = []
@@ -128,6 +133,12 @@ export class FakeTransport implements Transport {
     const plan = this.plans.get(address.host)
     this.log.push(`${address.host}@${this.clock.monotonic()}`)
     this.underWay++
+    let early: FakeConnection | undefined
+    if (plan?.early === true && options.early !== undefined) {
+      early = new FakeConnection(peer, 'outbound', this.clock, address)
+      early.early = true
+      options.early(early.asConnection)
+    }
     return new Promise<Connection>((resolve, reject) => {
       const timer =
         plan &&
@@ -136,7 +147,8 @@ export class FakeTransport implements Transport {
             reject(new PeerloomError(plan.fails, 'as planned'))
             return
           }
-          const connection = new FakeConnection(peer, 'outbound', this.clock, address)
+          const connection = early ?? new FakeConnection(peer, 'outbound', this.clock, address)
+          connection.early = false
           this.made.push(connection)
           resolve(connection.asConnection)
         }, plan.ms)

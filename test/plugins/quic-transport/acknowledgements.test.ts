@@ -38,6 +38,7 @@ function rig(): { receive: () => void; end: () => void; flushes: () => number; h
     }
   }
   const owner = {
+    early: ignore,
     established: ignore,
     arrived: ignore,
     send: () => handsOver,

@@ -164,6 +164,7 @@ export class ConnectionDouble implements Connection {
   readonly transport = 'double'
   readonly protocol = 'peerloom/1'
   readonly openedAt = 0
+  early = false
   readonly heardAt = 0
   readonly remote = Address.parse('127.0.0.1:4433')
   readonly closed: Promise<CloseInfo>
@@ -217,6 +218,10 @@ export class ConnectionDouble implements Connection {
     return mine
   }
 
+  confirmed(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
   ping(): Promise<boolean> {
     return Promise.resolve(this.closeInfo === undefined)
   }
@@ -265,6 +270,7 @@ export function poolOf(...connections: Connection[]): ConnectionPool {
     onConnection(handler: (connection: Connection) => void) {
       connections.forEach(handler)
       return () => undefined
-    }
+    },
+    onEarly: () => () => undefined
   } as unknown as ConnectionPool
 }
