@@ -25,6 +25,7 @@ export const errorCodes = {
   ERR_STREAM_RESET: 'the peer reset or stopped the stream; `streamCode` says why',
   ERR_STREAM_CLOSED: 'the stream is already ended or closed on this side',
   ERR_STREAM_OVERFLOW: 'more was written to a stream than its buffer allows without waiting for it to drain',
+  ERR_MESSAGE_SIZE: 'a message is longer than the connection carries in one packet, or the peer takes none',
   ERR_LIMIT: 'a limit on connections, streams, calls or memory is reached',
   ERR_NOT_FOUND: 'no node of that id was found',
   ERR_CONNECT: 'a node could not be reached; the report lists every candidate',

@@ -108,6 +108,11 @@ export interface ConnectionStats {
   readonly sentBytes: number
   readonly receivedBytes: number
   readonly lostPackets: number
+  /** Messages handed to the network so far. */
+  readonly sentMessages: number
+  readonly receivedMessages: number
+  /** Messages dropped on this side, either way, because too many waited. */
+  readonly droppedMessages: number
   /** Streams that are open now. */
   readonly streams: number
   /** Of these, the ones that this side opened. */
@@ -156,6 +161,19 @@ export interface Connection {
    * connection has ended; a peer that is gone is silence. Never rejects.
    */
   ping(): Promise<boolean>
+  /**
+   * Sends a message that may be lost or overtaken (RFC 9221), in one packet; it waits for the congestion window as
+   * everything does. False: too many wait already, and this one was dropped. Throws `ERR_MESSAGE_SIZE` if it is longer
+   * than `maxMessageBytes`, and {@link ConnectionClosedError}. The bytes may be changed afterwards.
+   */
+  sendMessage(message: Uint8Array): boolean
+  /** The longest message, in bytes, that can be sent now; 0 if the peer takes none, or the connection has ended. */
+  readonly maxMessageBytes: number
+  /**
+   * Takes the messages that the peer sends; each is the handler's to keep. Without one the newest few wait here. Setting
+   * it again replaces the handler; `undefined` lets new ones wait again.
+   */
+  onMessage: ((message: Uint8Array) => void) | undefined
   /** Closes at once; the peer sees code and reason. Streams fail with {@link ConnectionClosedError}. Idempotent. */
   close(code?: number, reason?: string): void
   /** How it ended, or `undefined` while it lives. */

@@ -16,11 +16,13 @@ import {
   decodeFrames,
   encodeFrame,
   encodePacket,
+  MESSAGE_PACKET_OVERHEAD,
   SIGNATURE_BYTES,
   STREAM_FRAME_OVERHEAD,
   type Frame,
   type Packet
 } from './codec.js'
+import { Messages, type MessageHost } from './messages.js'
 import { ReceiveWindow, SendWindow, type Outgoing } from './reliability.js'
 import { StreamTable } from './stream-table.js'
 import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
@@ -46,6 +48,8 @@ export interface ConnectionSetup {
   readonly maxStreams: number
   /** Streams that the peer lets this side open at first. */
   readonly peerMaxStreams: number
+  /** Messages that may wait, either way. */
+  readonly maxQueuedMessages: number
   readonly idleTimeoutMs: number
   readonly keepAliveMs: number
   /** Until when an inbound connection must be proved, in milliseconds from now. */
@@ -68,7 +72,7 @@ export interface ConnectionHost {
 }
 
 /** One connection: packets in order on one side, streams on the other. */
-export class MemoryConnection implements Connection, StreamHost {
+export class MemoryConnection implements Connection, StreamHost, MessageHost {
   readonly id: string
   readonly peer: NodeId
   readonly direction: 'inbound' | 'outbound'
@@ -84,6 +88,7 @@ export class MemoryConnection implements Connection, StreamHost {
   readonly #frames: Frame[] = []
   readonly #streams: StreamTable
   readonly #senders = new Set<MemoryStream>()
+  readonly #messages: Messages
   #proved: boolean
   /** Until when the peer is owed an ack. */
   #ackDue = Infinity
@@ -112,6 +117,7 @@ export class MemoryConnection implements Connection, StreamHost {
     this.remote = setup.remote
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     this.#proved = setup.direction === 'outbound'
+    this.#messages = new Messages(this, setup.maxQueuedMessages)
     this.#streams = new StreamTable(this, { ...setup, dialler: setup.direction === 'outbound' })
     this.openedAt = this.#beganAt = this.#heardAt = host.clock.monotonic()
     if (setup.handshakeRttMs !== undefined) this.#out.measured(setup.handshakeRttMs)
@@ -133,6 +139,9 @@ export class MemoryConnection implements Connection, StreamHost {
       sentBytes: this.#sentBytes,
       receivedBytes: this.#receivedBytes,
       lostPackets: this.#out.lost,
+      sentMessages: this.#messages.sent,
+      receivedMessages: this.#messages.received,
+      droppedMessages: this.#messages.dropped,
       ...this.#streams.counts
     }
   }
@@ -170,6 +179,23 @@ export class MemoryConnection implements Connection, StreamHost {
     return this.#ping.answered
   }
 
+  sendMessage(message: Uint8Array): boolean {
+    if (this.#closeInfo !== undefined) throw new ConnectionClosedError(this.#closeInfo)
+    return this.#messages.send(message)
+  }
+
+  get maxMessageBytes(): number {
+    return this.#closeInfo === undefined ? this.setup.maxDatagramBytes - MESSAGE_PACKET_OVERHEAD : 0
+  }
+
+  get onMessage(): ((message: Uint8Array) => void) | undefined {
+    return this.#messages.handler
+  }
+
+  set onMessage(handler) {
+    this.#messages.handler = handler
+  }
+
   close(code: number = CloseCode.OK, reason = ''): void {
     if (this.#closeInfo !== undefined) return
     const packet = { kind: 'close', to: this.setup.remoteConnectionId, code: wireCode(code), reason } as const
@@ -178,7 +204,7 @@ export class MemoryConnection implements Connection, StreamHost {
   }
 
   /** Takes a packet of the peer's. */
-  receive(packet: Extract<Packet, { kind: 'data' | 'close' }>, bytes: number): void {
+  receive(packet: Extract<Packet, { kind: 'data' | 'close' | 'message' }>, bytes: number): void {
     if (this.#closeInfo !== undefined) return
     this.#receivedBytes += bytes
     this.#heardAt = this.host.clock.monotonic()
@@ -187,6 +213,12 @@ export class MemoryConnection implements Connection, StreamHost {
       return
     }
     this.#answerPing(true)
+    if (packet.kind === 'message') {
+      // It may have overtaken the dialler's proof: nothing is delivered before that.
+      if (this.#proved) this.#messages.receive(packet.message)
+      else this.#messages.dropped++
+      return
+    }
     const again = this.#out.ack(packet.ack, packet.number === 0, this.#heardAt)
     if (again === false) {
       this.close(CloseCode.PROTOCOL, 'an ack for what was never sent')
@@ -201,7 +233,7 @@ export class MemoryConnection implements Connection, StreamHost {
       this.#pinged = false
       this.#ackDue = this.#heardAt + (urgent ? 0 : MAX_ACK_DELAY_MS)
     }
-    this.#queueFlush()
+    this.queueFlush()
   }
 
   #receiveFrames(payload: Uint8Array): void {
@@ -244,12 +276,12 @@ export class MemoryConnection implements Connection, StreamHost {
 
   wantsToSend(stream: MemoryStream): void {
     this.#senders.add(stream)
-    this.#queueFlush()
+    this.queueFlush()
   }
 
   sendFrame(frame: Frame): void {
     this.#frames.push(frame)
-    this.#queueFlush()
+    this.queueFlush()
   }
 
   retire(stream: MemoryStream): void {
@@ -266,7 +298,7 @@ export class MemoryConnection implements Connection, StreamHost {
 
   // Sending.
 
-  #queueFlush(): void {
+  queueFlush(): void {
     if (this.#flushQueued || this.#closeInfo !== undefined) return
     this.#flushQueued = true
     queueMicrotask(() => {
@@ -277,6 +309,9 @@ export class MemoryConnection implements Connection, StreamHost {
 
   #flush(): void {
     const now = this.host.clock.monotonic()
+    for (let message = this.#messages.take(); message !== undefined; message = this.#messages.take()) {
+      this.#transmit({ kind: 'message', to: this.setup.remoteConnectionId, message })
+    }
     const drained = new Set<MemoryStream>()
     while (this.#out.hasRoom) {
       const payload = this.#nextPayload(drained)
@@ -381,6 +416,7 @@ export class MemoryConnection implements Connection, StreamHost {
     this.#resolveClosed(info)
     this.#streams.fail(new ConnectionClosedError(info))
     this.#senders.clear()
+    this.#messages.clear()
     this.#frames.length = 0
   }
 }

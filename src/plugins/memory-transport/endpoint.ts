@@ -187,7 +187,7 @@ export class Endpoint implements Transport {
     dial.succeed(connection)
   }
 
-  #receiveForConnection(packet: PacketOf<'data' | 'close'>, from: Address, bytes: number): void {
+  #receiveForConnection(packet: PacketOf<'data' | 'close' | 'message'>, from: Address, bytes: number): void {
     const connection = this.#connections.get(packet.to)
     const dial = this.#dials.get(packet.to)
     const last = this.#lingering.get(packet.to)
@@ -196,7 +196,7 @@ export class Endpoint implements Transport {
       dial.fail(new PeerloomError('ERR_DIAL', `refused: ${packet.reason} (code ${packet.code})`))
     } else {
       this.#drop('unknown connection')
-      const missedTheEnd = packet.kind === 'data' && last !== undefined && Address.equals(last.remote, from)
+      const missedTheEnd = packet.kind !== 'close' && last !== undefined && Address.equals(last.remote, from)
       if (missedTheEnd) this.around.datagrams.primary.send(last.bytes, from)
     }
   }

@@ -13,6 +13,8 @@ import {
 import type { Address, NodeId } from '../../model/index.js'
 import type { Driver } from './driver.js'
 import { FairQueue } from './fair-queue.js'
+import { Messages } from './messages.js'
+import type { QuicTransportConfig } from './options.js'
 import type { NativeConnection } from './quiche.js'
 import { StopProbe } from './stop-probe.js'
 import { QuicStream, type StreamOwner } from './stream.js'
@@ -38,6 +40,8 @@ export interface ConnectionIdentity {
   readonly openedAt: number
 }
 
+export type ConnectionLimits = Pick<QuicTransportConfig, 'maxQueuedMessages'>
+
 /** An authenticated connection: its streams, over a {@link Driver}. */
 export class QuicConnection implements Connection, StreamOwner {
   readonly id: string
@@ -56,6 +60,7 @@ export class QuicConnection implements Connection, StreamOwner {
   readonly #over: QuicStream[] = []
   readonly #opens = new WaitingOpens()
   readonly #stops = new StopProbe(this.#streams)
+  readonly #messages: Messages
   readonly #untaken: QuicStream[] = []
   /** Ids below the highest that the peer has used, which have not shown up yet: packets overtake each other. */
   readonly #skipped = new Set<number>()
@@ -69,7 +74,7 @@ export class QuicConnection implements Connection, StreamOwner {
   /** A sign of life that is waited for. */
   #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
-  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger) {
+  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger, { maxQueuedMessages }: ConnectionLimits) {
     this.id = identity.id
     this.peer = identity.peer
     this.direction = identity.direction
@@ -77,6 +82,7 @@ export class QuicConnection implements Connection, StreamOwner {
     this.protocol = identity.protocol
     this.openedAt = identity.openedAt
     this.native = driver.native
+    this.#messages = new Messages(this, maxQueuedMessages)
     this.#driver = driver
     this.#log = log
     const client = identity.direction === 'outbound'
@@ -140,6 +146,23 @@ export class QuicConnection implements Connection, StreamOwner {
     return this.#ping.answered
   }
 
+  sendMessage(message: Uint8Array): boolean {
+    if (this.failure !== undefined) throw this.failure
+    return this.#messages.send(message)
+  }
+
+  get maxMessageBytes(): number {
+    return this.#messages.maxBytes
+  }
+
+  get onMessage(): ((message: Uint8Array) => void) | undefined {
+    return this.#messages.handler
+  }
+
+  set onMessage(handler: ((message: Uint8Array) => void) | undefined) {
+    this.#messages.handler = handler
+  }
+
   close(code: number = CloseCode.OK, reason = ''): void {
     this.#driver.close(code, reason)
   }
@@ -152,6 +175,9 @@ export class QuicConnection implements Connection, StreamOwner {
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,
+      sentMessages: this.#messages.sent,
+      receivedMessages: this.#messages.received,
+      droppedMessages: this.#messages.dropped,
       streams: this.#streams.size,
       ownStreams: this.#ownOpen,
       openedStreams: Math.floor(this.#nextOwn / STREAM_ID_STEP),
@@ -201,6 +227,7 @@ export class QuicConnection implements Connection, StreamOwner {
   /** Takes what has arrived to its readers. */
   arrived(): void {
     if (this.#ping !== undefined && this.#driver.heard) this.#answerPing(true)
+    if (this.#driver.heard) this.#messages.arrived()
     if (this.#stops.run(this.#driver.heard)) this.schedule()
     this.#read()
     if (this.#opens.size > 0) this.#opens.serve(() => this.#openNow())
@@ -224,6 +251,7 @@ export class QuicConnection implements Connection, StreamOwner {
     this.#streams.clear()
     this.#readers.clear()
     this.#senders.clear()
+    this.#messages.clear()
     for (const stream of streams) stream.fail()
     this.#finish()
     this.#resolveClosed(info)

@@ -303,7 +303,8 @@ export class Endpoint implements Transport, DriverHost {
             openedAt: this.clock.monotonic()
           },
           session.driver,
-          this.#parts.log
+          this.#parts.log,
+          options
         )
         this.#parts.log.debug(`${connection.id} to ${peer} after ${String(Math.round(connection.openedAt - begun))} ms`)
         succeeded(connection)

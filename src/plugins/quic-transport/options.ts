@@ -39,6 +39,11 @@ export const quicTransportOptions = v.strictObject({
   maxConnectionsPerNode: count(16),
   /** Streams that the peer may have open on one connection. */
   maxStreams: count(1_000),
+  /**
+   * Messages (`Connection.sendMessage`) that may wait to be sent, and as many that wait for a handler, on one
+   * connection; 0 to take and send none.
+   */
+  maxQueuedMessages: count(64, 0),
   /** The largest datagram sent and received, as far as both ends know that the path carries it. */
   maxDatagramBytes: count(65_527, 1_200),
   /** Bytes that a new stream may receive unread. */

@@ -1,6 +1,7 @@
 import { readChunk, type CloseInfo, type Connection, type Stream, type Transport } from '../../kernel/index.js'
 import type { Address, NodeId } from '../../model/index.js'
 import { connectionTests } from './transport-connections.js'
+import { messageTests } from './transport-messages.js'
 import { streamTests } from './transport-streams.js'
 import type { TestRunner } from './runner.js'
 
@@ -75,6 +76,7 @@ export function transportConformance(options: TransportConformanceOptions): void
   options.describe(`${options.name} fulfils Transport`, () => {
     connectionTests(context)
     streamTests(context)
+    messageTests(context)
   })
 }
 

@@ -100,7 +100,8 @@ export class FakeConnection implements Partial<Connection> {
   stats(): ReturnType<Connection['stats']> {
     const { streams, ownStreams, openedStreams, acceptedStreams } = this
     const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...counts }
+    const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...messages, ...counts }
   }
 
   get asConnection(): Connection {

@@ -221,6 +221,13 @@ export class ConnectionDouble implements Connection {
     return Promise.resolve(this.closeInfo === undefined)
   }
 
+  readonly maxMessageBytes = 0
+  onMessage: undefined
+
+  sendMessage(): boolean {
+    throw new PeerloomError('ERR_MESSAGE_SIZE', 'streams only')
+  }
+
   take(stream: Stream): void {
     if (this.#onStream === undefined) this.#waiting.push(stream)
     else this.#onStream(stream)
@@ -241,7 +248,8 @@ export class ConnectionDouble implements Connection {
 
   stats() {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...counts }
+    const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...messages, ...counts }
   }
 }
 
