@@ -91,6 +91,12 @@ export interface Stream {
   reset(code: number): void
   /** Asks the peer to stop sending; what still comes is dropped. The peer's writer sees `code`. Never throws. */
   stop(code: number): void
+  /**
+   * How urgent what this side sends is beside the other streams of the connection: from 0, the most, to 7, the least
+   * (RFC 9218 §4.1); 3 unless set. More urgent streams go first, those of one urgency share, and the least urgent keep
+   * a small share. The peer is not told. Setting throws `ERR_INVALID_INPUT` for what is no such number.
+   */
+  urgency: number
   /** True when both sides are over and no callback will come any more. */
   readonly closed: boolean
   /** Called once when `closed` becomes true. */

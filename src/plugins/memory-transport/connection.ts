@@ -24,6 +24,7 @@ import {
 } from './codec.js'
 import { Messages, type MessageHost } from './messages.js'
 import { ReceiveWindow, SendWindow, type Outgoing } from './reliability.js'
+import { SendOrder } from './send-order.js'
 import { StreamTable } from './stream-table.js'
 import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
 
@@ -87,7 +88,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
   readonly #in = new ReceiveWindow()
   readonly #frames: Frame[] = []
   readonly #streams: StreamTable
-  readonly #senders = new Set<MemoryStream>()
+  readonly #senders = new SendOrder()
   readonly #messages: Messages
   #proved: boolean
   /** Until when the peer is owed an ack. */
@@ -279,6 +280,10 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
     this.queueFlush()
   }
 
+  withdraw(stream: MemoryStream): boolean {
+    return this.#senders.delete(stream)
+  }
+
   sendFrame(frame: Frame): void {
     this.#frames.push(frame)
     this.queueFlush()
@@ -323,7 +328,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
     for (const stream of drained) stream.taken()
   }
 
-  /** As many frames as fit into one packet, control frames first, then one piece of each stream in turn. */
+  /** As many frames as fit into one packet: control frames first, then one piece of each stream in its order. */
   #nextPayload(drained: Set<MemoryStream>): Uint8Array | undefined {
     const parts: Uint8Array[] = []
     let room = this.setup.maxDatagramBytes - DATA_PACKET_OVERHEAD
@@ -337,9 +342,10 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
       if (frame === undefined) break
       put(frame)
     }
-    for (const stream of this.#senders) {
-      if (room <= STREAM_FRAME_OVERHEAD) break
-      this.#senders.delete(stream)
+    const senders = this.#senders.next()
+    while (room > STREAM_FRAME_OVERHEAD) {
+      const stream = senders.next().value
+      if (stream === undefined) break
       if (!stream.hasOutput()) continue
       put({ type: 'stream', stream: stream.id, ...stream.take(room - STREAM_FRAME_OVERHEAD) })
       drained.add(stream)

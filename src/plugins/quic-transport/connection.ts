@@ -194,6 +194,10 @@ export class QuicConnection implements Connection, StreamOwner {
     this.schedule()
   }
 
+  withdraw(stream: QuicStream): boolean {
+    return this.#senders.delete(stream)
+  }
+
   schedule(): void {
     this.#driver.schedule()
   }

@@ -1,5 +1,7 @@
 import {
+  checkUrgency,
   CloseCode,
+  DEFAULT_URGENCY,
   PeerloomError,
   STREAM_HIGH_WATER_BYTES,
   STREAM_OVERFLOW_BYTES,
@@ -29,6 +31,8 @@ export interface StreamOwner extends Connection {
   awaitData(stream: QuicStream): void
   /** The stream has something to send. */
   awaitSending(stream: QuicStream): void
+  /** Takes that back. Returns whether it was so. */
+  withdraw(stream: QuicStream): boolean
   /** Asks for a turn. */
   schedule(): void
   /** Sends what quiche has to send, without waiting for the turn. */
@@ -46,6 +50,7 @@ export class QuicStream implements Stream {
   onWritable: (() => void) | undefined
   onClosed: (() => void) | undefined
   #closed = false
+  #urgency = DEFAULT_URGENCY
 
   /** How reading is over: at the end of input (`null`) or with an error. */
   #readEnd: PeerloomError | null | undefined
@@ -68,6 +73,18 @@ export class QuicStream implements Stream {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  get urgency(): number {
+    return this.#urgency
+  }
+
+  set urgency(urgency: number) {
+    checkUrgency(urgency)
+    // Where it waits is told by its urgency.
+    const waits = this.connection.withdraw(this)
+    this.#urgency = urgency
+    if (waits) this.connection.awaitSending(this)
   }
 
   read(): Uint8Array | null | undefined {

@@ -1,6 +1,7 @@
 import {
   CloseCode,
   ConnectionClosedError,
+  DEFAULT_URGENCY,
   PeerloomError,
   STREAM_HIGH_WATER_BYTES,
   StreamResetError,
@@ -27,6 +28,7 @@ export class StreamDouble implements Stream {
   onReadable: (() => void) | undefined
   onWritable: (() => void) | undefined
   onClosed: (() => void) | undefined
+  urgency = DEFAULT_URGENCY
   readonly codes: { reset?: number; stop?: number } = {}
   #writeOver = false
   #readOver = false
