@@ -1,6 +1,7 @@
 export * from './connection-pool.js'
 export * from './connector.js'
 export * from './datagrams.js'
+export * from './drain.js'
 export * from './identity.js'
 export * from './reachability.js'
 export * from './records.js'

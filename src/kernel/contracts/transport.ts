@@ -182,6 +182,12 @@ export interface Connection {
   onMessage: ((message: Uint8Array) => void) | undefined
   /** Closes at once; the peer sees code and reason. Streams fail with {@link ConnectionClosedError}. Idempotent. */
   close(code?: number, reason?: string): void
+  /**
+   * Closes as `close` does, but as soon as what was written has been delivered and the streams that one side has ended
+   * are over; after a short time that the transport sets in any case. Until then there are no further streams: to open
+   * one fails with a {@link ConnectionClosedError}, and those of the peer are given up with `code`. Never rejects.
+   */
+  drain(code?: number, reason?: string): Promise<CloseInfo>
   /** How it ended, or `undefined` while it lives. */
   readonly closeInfo: CloseInfo | undefined
   /** Resolves, never rejects, when it has ended for whatever cause. */

@@ -2,11 +2,13 @@ import {
   abortReason,
   CloseCode,
   ConnectionClosedError,
+  Drain,
   type Clock,
   type ClockTimer,
   type CloseInfo,
   type Connection,
   type ConnectionStats,
+  type Draining,
   type Logger,
   type Stream
 } from '../../kernel/index.js'
@@ -51,6 +53,8 @@ export interface ConnectionSetup {
   readonly peerMaxStreams: number
   /** Messages that may wait, either way. */
   readonly maxQueuedMessages: number
+  /** How long a drain may take, in milliseconds. */
+  readonly drainMs: number
   readonly idleTimeoutMs: number
   readonly keepAliveMs: number
   /** Until when an inbound connection must be proved, in milliseconds from now. */
@@ -73,7 +77,7 @@ export interface ConnectionHost {
 }
 
 /** One connection: packets in order on one side, streams on the other. */
-export class MemoryConnection implements Connection, StreamHost, MessageHost {
+export class MemoryConnection implements Connection, StreamHost, MessageHost, Draining {
   readonly id: string
   readonly peer: NodeId
   readonly direction: 'inbound' | 'outbound'
@@ -101,6 +105,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
   #heardAt: number
   #sentBytes = 0
   #receivedBytes = 0
+  #drain: Drain | undefined
   #closeInfo: CloseInfo | undefined
   #resolveClosed!: (info: CloseInfo) => void
   /** A sign of life that is waited for. */
@@ -157,6 +162,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
 
   tryOpen(): Stream | undefined {
     if (this.#closeInfo !== undefined) throw new ConnectionClosedError(this.#closeInfo)
+    if (this.#drain !== undefined) throw this.#drain.refusal
     return this.#streams.tryOpen()
   }
 
@@ -202,6 +208,27 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
     const packet = { kind: 'close', to: this.setup.remoteConnectionId, code: wireCode(code), reason } as const
     this.#transmit(packet)
     this.#finish({ code: packet.code, reason, by: 'us', transport: false })
+  }
+
+  drain(code: number = CloseCode.OK, reason = ''): Promise<CloseInfo> {
+    const { drainMs } = this.setup
+    if (!this.#proved || drainMs === 0) this.close(code, reason)
+    if (this.#closeInfo === undefined && this.#drain === undefined) {
+      this.#drain = new Drain(this, this.host.clock, { code, reason, drainMs })
+      this.#streams.refuse(this.#drain.refusal)
+      // A ping is acked at once, and all that was sent before with it.
+      if (!this.isAcknowledged) this.sendFrame({ type: 'ping' })
+      this.#drain.look()
+    }
+    return this.closed
+  }
+
+  get isBusy(): boolean {
+    return !this.#senders.isEmpty || this.#streams.isBusy
+  }
+
+  get isAcknowledged(): boolean {
+    return this.#out.isEmpty && this.#frames.length === 0
   }
 
   /** Takes a packet of the peer's. */
@@ -291,6 +318,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
 
   retire(stream: MemoryStream): void {
     this.#streams.retire(stream)
+    if (this.#drain !== undefined) this.queueFlush()
   }
 
   call(callback: (() => void) | undefined): void {
@@ -309,6 +337,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
     queueMicrotask(() => {
       this.#flushQueued = false
       if (this.#closeInfo === undefined) this.#flush()
+      this.#drain?.look()
     })
   }
 
@@ -415,6 +444,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost {
 
   #finish(info: CloseInfo): void {
     this.#closeInfo = info
+    this.#drain?.stop()
     this.#answerPing(false)
     this.#timer?.timer.clear()
     this.#timer = undefined

@@ -103,13 +103,15 @@ export class Endpoint implements Transport {
     return dial.result
   }
 
-  /** Closes everything; the peers are told. */
-  stop(): void {
+  /** Drains and closes everything; the peers are told. */
+  async stop(): Promise<void> {
     this.#stopped = true
     for (const dial of [...this.#dials.values()]) dial.fail(new AbortError('the transport is stopping'))
-    for (const connection of [...this.#connections.values()]) {
-      connection.close(CloseCode.SHUTDOWN, 'the node is stopping')
-    }
+    await Promise.all(
+      Array.from(this.#connections.values(), (connection) =>
+        connection.drain(CloseCode.SHUTDOWN, 'the node is stopping')
+      )
+    )
     this.#forgetSocket()
     this.#onConnection = undefined
   }
@@ -136,6 +138,10 @@ export class Endpoint implements Transport {
     const protocol = packet.protocols.find((offered) => this.settings.protocols.includes(offered))
     if (protocol === undefined) {
       this.#refuse(packet.from, from, CloseCode.PROTOCOL, 'no protocol in common')
+      return
+    }
+    if (this.#stopped) {
+      this.#drop('stopping')
       return
     }
     if (this.#full) {

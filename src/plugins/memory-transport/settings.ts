@@ -21,6 +21,8 @@ export const settings = v.strictObject({
   idleTimeoutMs: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 30_000),
   /** After this long without a word the peer is asked for one. */
   keepAliveMs: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 10_000),
+  /** How long a connection that is drained, as all are at a stop, waits for what is under way; 0 to wait for nothing. */
+  drainMs: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0)), 500),
   /** The time that a handshake may take. */
   handshakeTimeoutMs: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 10_000)
 })

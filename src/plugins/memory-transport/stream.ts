@@ -167,6 +167,11 @@ export class MemoryStream implements Stream {
     if (this.hasOutput()) this.host.wantsToSend(this)
   }
 
+  /** Something is not sent yet, or one side is over and the other is not. */
+  get isBusy(): boolean {
+    return this.#bufferedBytes > 0 || this.#ending || this.#outputOver || this.#inputOver
+  }
+
   hasOutput(): boolean {
     if (this.#outputOver) return false
     return this.#bufferedBytes === 0 ? this.#ending : this.#peerAllowsBytes > this.#sentBytes

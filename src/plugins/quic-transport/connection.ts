@@ -2,17 +2,20 @@ import {
   abortReason,
   CloseCode,
   ConnectionClosedError,
+  Drain,
   messageOf,
   PeerloomError,
   type CloseInfo,
   type Connection,
   type ConnectionStats,
+  type Draining,
   type Logger,
   type Stream
 } from '../../kernel/index.js'
 import type { Address, NodeId } from '../../model/index.js'
 import type { Driver } from './driver.js'
 import { FairQueue } from './fair-queue.js'
+import { isAcknowledged } from './in-flight.js'
 import { Messages } from './messages.js'
 import type { QuicTransportConfig } from './options.js'
 import type { NativeConnection } from './quiche.js'
@@ -40,10 +43,10 @@ export interface ConnectionIdentity {
   readonly openedAt: number
 }
 
-export type ConnectionLimits = Pick<QuicTransportConfig, 'maxQueuedMessages'>
+export type ConnectionLimits = Pick<QuicTransportConfig, 'drainMs' | 'idleTimeoutMs' | 'maxQueuedMessages'>
 
 /** An authenticated connection: its streams, over a {@link Driver}. */
-export class QuicConnection implements Connection, StreamOwner {
+export class QuicConnection implements Connection, StreamOwner, Draining {
   readonly id: string
   readonly peer: NodeId
   readonly direction: 'inbound' | 'outbound'
@@ -54,6 +57,7 @@ export class QuicConnection implements Connection, StreamOwner {
   readonly native: NativeConnection
   readonly #driver: Driver
   readonly #log: Logger
+  readonly #limits: ConnectionLimits
   readonly #streams = new Map<number, QuicStream>()
   readonly #readers = new Set<QuicStream>()
   readonly #senders = new FairQueue()
@@ -67,6 +71,7 @@ export class QuicConnection implements Connection, StreamOwner {
   #nextOwn: number
   #nextOfPeer: number
   #onStream: ((stream: Stream) => void) | undefined
+  #drain: Drain | undefined
   #closeInfo: CloseInfo | undefined
   #failure: ConnectionClosedError | undefined
   #resolveClosed!: (info: CloseInfo) => void
@@ -74,7 +79,7 @@ export class QuicConnection implements Connection, StreamOwner {
   /** A sign of life that is waited for. */
   #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
-  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger, { maxQueuedMessages }: ConnectionLimits) {
+  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger, limits: ConnectionLimits) {
     this.id = identity.id
     this.peer = identity.peer
     this.direction = identity.direction
@@ -82,9 +87,10 @@ export class QuicConnection implements Connection, StreamOwner {
     this.protocol = identity.protocol
     this.openedAt = identity.openedAt
     this.native = driver.native
-    this.#messages = new Messages(this, maxQueuedMessages)
+    this.#messages = new Messages(this, limits.maxQueuedMessages)
     this.#driver = driver
     this.#log = log
+    this.#limits = limits
     const client = identity.direction === 'outbound'
     this.#nextOwn = client ? CLIENT_STREAMS : SERVER_STREAMS
     this.#nextOfPeer = client ? SERVER_STREAMS : CLIENT_STREAMS
@@ -115,7 +121,8 @@ export class QuicConnection implements Connection, StreamOwner {
   }
 
   tryOpen(): Stream | undefined {
-    if (this.failure !== undefined) throw this.failure
+    const failure = this.failure ?? this.#drain?.refusal
+    if (failure !== undefined) throw failure
     return this.#opens.size > 0 ? undefined : this.#openNow()
   }
 
@@ -165,6 +172,31 @@ export class QuicConnection implements Connection, StreamOwner {
 
   close(code: number = CloseCode.OK, reason = ''): void {
     this.#driver.close(code, reason)
+  }
+
+  drain(code: number = CloseCode.OK, reason = ''): Promise<CloseInfo> {
+    const { drainMs } = this.#limits
+    if (drainMs === 0) this.close(code, reason)
+    if (this.#closeInfo === undefined && this.#drain === undefined) {
+      const drain = (this.#drain = new Drain(this, this.#driver.clock, { code, reason, drainMs }))
+      this.#opens.fail(drain.refusal)
+      for (const stream of this.#untaken.splice(0)) this.#refuse(stream)
+      drain.look()
+    }
+    return this.closed
+  }
+
+  get isBusy(): boolean {
+    if (!this.#senders.isEmpty) return true
+    for (const stream of this.#streams.values()) if (stream.halfOver) return true
+    return false
+  }
+
+  get isAcknowledged(): boolean {
+    // What is to be sent counts, too.
+    this.#driver.flush()
+    const silentMs = this.#driver.clock.monotonic() - this.#driver.heardAt
+    return isAcknowledged(this.native, this.#limits.idleTimeoutMs, silentMs)
   }
 
   stats(): ConnectionStats {
@@ -236,18 +268,22 @@ export class QuicConnection implements Connection, StreamOwner {
     this.#read()
     if (this.#opens.size > 0) this.#opens.serve(() => this.#openNow())
     this.#finish()
+    this.#drain?.look()
   }
 
   /** Hands quiche what waits to be sent. Returns whether there was anything. */
   send(): boolean {
     if (this.#senders.share()) this.schedule()
     this.#finish()
+    // Readers that promises woke may have come to an end in this turn.
+    this.#drain?.look()
     return this.#senders.served
   }
 
   /** The driver says that it is over. */
   ended(info: CloseInfo): void {
     this.#closeInfo = info
+    this.#drain?.stop()
     this.#answerPing(false)
     if (this.#opens.size > 0) this.#opens.fail(new ConnectionClosedError(info))
     this.#ownOpen = 0
@@ -311,7 +347,18 @@ export class QuicConnection implements Connection, StreamOwner {
     stream.dataArrived()
   }
 
+  /** There are to be no further streams. */
+  #refuse(stream: QuicStream): void {
+    const { code } = (this.#drain as Drain).refusal.info
+    stream.reset(code)
+    stream.stop(code)
+  }
+
   #offer(stream: QuicStream): void {
+    if (this.#drain !== undefined) {
+      this.#refuse(stream)
+      return
+    }
     const handler = this.#onStream
     if (handler === undefined) {
       this.#untaken.push(stream)

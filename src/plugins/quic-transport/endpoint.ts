@@ -163,15 +163,14 @@ export class Endpoint implements Transport, DriverHost {
     return { connections: live, handshakes: dialling + accepting, dropped: this.#dispatch.dropped }
   }
 
-  /** Closes every connection, repeats the closes to peers that missed them for a while, and forgets everything. */
+  /** Drains and closes every connection, repeats the closes to peers that missed them for a while, and forgets everything. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#untaken.clear()
     const hadConnections = this.#count.live > 0
-    for (const session of [...this.#sessions]) {
-      session.cancel(new AbortError('the transport is stopping'))
-      session.driver.close(CloseCode.SHUTDOWN, 'the node is stopping')
-    }
+    await Promise.all(
+      Array.from(this.#sessions, (session) => session.drain(CloseCode.SHUTDOWN, 'the node is stopping'))
+    )
     if (hadConnections) await sleep(this.clock, this.#parts.options.closeLingerMs)
     this.#stopReceiving()
     for (const session of [...this.#sessions]) session.driver.abandon()

@@ -19,6 +19,8 @@ export const quicTransportOptions = v.strictObject({
   idleTimeoutMs: count(30_000),
   /** After this much silence a connection asks for a sign of life; 0 for never. */
   keepAliveMs: count(10_000, 0),
+  /** How long a connection that is drained, as all are at a stop, waits for what is under way; 0 to wait for nothing. */
+  drainMs: count(500, 0),
   /** How long a stopping transport repeats its closes to peers that missed them. */
   closeLingerMs: count(50, 0),
   /** Connections at a time; further ones are refused. */

@@ -207,6 +207,11 @@ export class QuicStream implements Stream {
     return this.#writeEnd !== undefined || (this.#chunks.length === 0 && !this.#ending)
   }
 
+  /** One side is over, or will be when all is sent. */
+  get halfOver(): boolean {
+    return this.#ending || this.#writeEnd !== undefined || this.#readEnd !== undefined
+  }
+
   /** Tells a writer that waits for room, if there is some, and any writer that writing has failed. */
   offerRoom(): void {
     if (!this.#wantsRoom || this.#buffered >= STREAM_HIGH_WATER_BYTES) return

@@ -72,6 +72,11 @@ export class FakeConnection implements Partial<Connection> {
     this.end({ code, reason, by: 'us', transport: false })
   }
 
+  drain(code?: number, reason?: string): Promise<CloseInfo> {
+    this.close(code, reason)
+    return this.closed
+  }
+
   end(info: CloseInfo): void {
     if (this.closeInfo !== undefined) return
     this.closeInfo = info

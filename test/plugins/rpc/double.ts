@@ -240,6 +240,11 @@ export class ConnectionDouble implements Connection {
     this.other.#end({ code, reason, by: 'peer', transport: false })
   }
 
+  drain(code?: number, reason?: string): Promise<CloseInfo> {
+    this.close(code, reason)
+    return this.closed
+  }
+
   #end(info: CloseInfo): void {
     if (this.closeInfo !== undefined) return
     this.closeInfo = info
