@@ -114,6 +114,9 @@ export interface ConnectionStats {
   readonly sentBytes: number
   readonly receivedBytes: number
   readonly lostPackets: number
+  readonly lostBytes: number
+  /** Bytes that may be under way unacknowledged (RFC 9002 §7). */
+  readonly congestionWindowBytes: number
   /** Messages handed to the network so far. */
   readonly sentMessages: number
   readonly receivedMessages: number
@@ -199,10 +202,22 @@ export interface DialOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Handshakes by who began them: this node or others. */
+export type HandshakeCounts = Readonly<Record<'dialled' | 'accepted', number>>
+
 export interface TransportStats {
   readonly connections: number
   /** Handshakes under way. */
   readonly handshakes: number
+  /** Handshakes so far that ended in a connection. */
+  readonly handshakesMade: HandshakeCounts
+  /** Handshakes so far that did not: refused, cancelled, or not done in time. */
+  readonly handshakesFailed: HandshakeCounts
+  /** Datagrams and their bytes so far, those of ended connections, of handshakes and of none included. */
+  readonly sent: number
+  readonly sentBytes: number
+  readonly received: number
+  readonly receivedBytes: number
   /** Datagrams dropped, and peers turned away, by cause. */
   readonly dropped: Readonly<Record<string, number>>
 }

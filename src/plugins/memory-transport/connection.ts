@@ -25,7 +25,7 @@ import {
   type Packet
 } from './codec.js'
 import { Messages, type MessageHost } from './messages.js'
-import { ReceiveWindow, SendWindow, type Outgoing } from './reliability.js'
+import { ReceiveWindow, SendWindow, WINDOW_PACKETS, type Outgoing } from './reliability.js'
 import { SendOrder } from './send-order.js'
 import { StreamTable } from './stream-table.js'
 import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
@@ -145,6 +145,8 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
       sentBytes: this.#sentBytes,
       receivedBytes: this.#receivedBytes,
       lostPackets: this.#out.lost,
+      lostBytes: this.#out.lostBytes,
+      congestionWindowBytes: WINDOW_PACKETS * this.setup.maxDatagramBytes,
       sentMessages: this.#messages.sent,
       receivedMessages: this.#messages.received,
       droppedMessages: this.#messages.dropped,

@@ -44,6 +44,12 @@ export class Endpoint implements Transport {
   readonly #lingering = new Map<string, { remote: Address; bytes: Uint8Array }>()
   readonly #arrivals: MemoryConnection[] = []
   readonly #dropped: Record<string, number> = {}
+  readonly #made = { dialled: 0, accepted: 0 }
+  readonly #failed = { dialled: 0, accepted: 0 }
+  #sent = 0
+  #sentBytes = 0
+  #received = 0
+  #receivedBytes = 0
   readonly #forgetSocket: () => void
   #onConnection: ((connection: Connection) => void) | undefined
   #stopped = false
@@ -74,6 +80,12 @@ export class Endpoint implements Transport {
     return {
       connections: proved,
       handshakes: this.#connections.size - proved + this.#dials.size,
+      handshakesMade: { ...this.#made },
+      handshakesFailed: { ...this.#failed },
+      sent: this.#sent,
+      sentBytes: this.#sentBytes,
+      received: this.#received,
+      receivedBytes: this.#receivedBytes,
       dropped: { ...this.#dropped }
     }
   }
@@ -95,9 +107,12 @@ export class Endpoint implements Transport {
       { peer, address: remote, connectionId, nonce, timeoutMs, signal },
       this.around.clock,
       () => {
-        this.around.datagrams.primary.send(hello, remote)
+        this.#send(hello, remote)
       },
-      () => this.#dials.delete(connectionId)
+      (succeeded) => {
+        this.#dials.delete(connectionId)
+        ;(succeeded ? this.#made : this.#failed).dialled++
+      }
     )
     this.#dials.set(connectionId, dial)
     return dial.result
@@ -121,6 +136,8 @@ export class Endpoint implements Transport {
   }
 
   #receive(data: Uint8Array, from: Address): void {
+    this.#received++
+    this.#receivedBytes += data.length
     const packet = decodePacket(data)
     if (packet === undefined) this.#drop('malformed')
     else if (packet.kind === 'hello') this.#receiveHello(packet, from)
@@ -132,11 +149,12 @@ export class Endpoint implements Transport {
     const key = `${packet.from}@${Address.format(from)}`
     const welcome = this.#welcomes.get(key)
     if (welcome !== undefined) {
-      this.around.datagrams.primary.send(welcome, from)
+      this.#send(welcome, from)
       return
     }
     const protocol = packet.protocols.find((offered) => this.settings.protocols.includes(offered))
     if (protocol === undefined) {
+      this.#failed.accepted++
       this.#refuse(packet.from, from, CloseCode.PROTOCOL, 'no protocol in common')
       return
     }
@@ -163,7 +181,7 @@ export class Endpoint implements Transport {
     const bytes = encodePacket(answer)
     this.#welcomes.set(key, bytes)
     this.#connect(transcript, 'inbound', from, packet.maxStreams, { onEnd: () => this.#welcomes.delete(key) })
-    this.around.datagrams.primary.send(bytes, from)
+    this.#send(bytes, from)
   }
 
   #receiveWelcome(packet: PacketOf<'welcome'>, from: Address): void {
@@ -203,7 +221,7 @@ export class Endpoint implements Transport {
     } else {
       this.#drop('unknown connection')
       const missedTheEnd = packet.kind !== 'close' && last !== undefined && Address.equals(last.remote, from)
-      if (missedTheEnd) this.around.datagrams.primary.send(last.bytes, from)
+      if (missedTheEnd) this.#send(last.bytes, from)
     }
   }
 
@@ -234,16 +252,18 @@ export class Endpoint implements Transport {
       clock,
       log,
       send: (packet, bytes) => {
-        datagrams.primary.send(bytes, remote)
+        this.#send(bytes, remote)
         if (packet.kind === 'close') this.#linger(us.connectionId, remote, bytes)
       },
       checkProof: (signature) => isProof(identity, 'dialler', transcript, signature),
       accepted: () => {
+        this.#made.accepted++
         this.#arrivals.push(connection)
         this.#handOver()
       },
       ended: () => {
         this.#connections.delete(us.connectionId)
+        if (!connection.proved) this.#failed.accepted++
         const waiting = this.#arrivals.indexOf(connection)
         if (waiting >= 0) this.#arrivals.splice(waiting, 1)
         onEnd?.()
@@ -266,7 +286,7 @@ export class Endpoint implements Transport {
   }
 
   #refuse(connectionId: string, remote: Address, code: number, reason: string): void {
-    this.around.datagrams.primary.send(encodePacket({ kind: 'close', to: connectionId, code, reason }), remote)
+    this.#send(encodePacket({ kind: 'close', to: connectionId, code, reason }), remote)
   }
 
   #linger(connectionId: string, remote: Address, bytes: Uint8Array): void {
@@ -275,6 +295,12 @@ export class Endpoint implements Transport {
       if (this.#lingering.size <= MAX_LINGERING) return
       this.#lingering.delete(oldest)
     }
+  }
+
+  #send(bytes: Uint8Array, to: Address): void {
+    this.#sent++
+    this.#sentBytes += bytes.length
+    this.around.datagrams.primary.send(bytes, to)
   }
 
   #newParty(): Party {

@@ -200,13 +200,15 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   }
 
   stats(): ConnectionStats {
-    const { sentBytes, recvBytes, lost } = this.native.stats()
+    const { sentBytes, recvBytes, lost, lostBytes } = this.native.stats()
     const path = this.native.pathStats().find(({ active }) => active)
     return {
       rttMs: path?.rtt ?? 0,
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,
+      lostBytes,
+      congestionWindowBytes: path?.cwnd ?? 0,
       sentMessages: this.#messages.sent,
       receivedMessages: this.#messages.received,
       droppedMessages: this.#messages.dropped,

@@ -72,6 +72,10 @@ export class Endpoint implements Transport, DriverHost {
   readonly #random = new RandomPool()
   readonly #sessions = new Set<Session>()
   readonly #count: Record<Phase, number> = { dialling: 0, accepting: 0, live: 0, over: 0 }
+  readonly #made = { dialled: 0, accepted: 0 }
+  readonly #failed = { dialled: 0, accepted: 0 }
+  #sent = 0
+  #sentBytes = 0
   readonly #untaken = new Set<Connection>()
   readonly #admission: Admission
   readonly #tokens: RetryTokens
@@ -160,7 +164,18 @@ export class Endpoint implements Transport, DriverHost {
 
   stats(): TransportStats {
     const { dialling, accepting, live } = this.#count
-    return { connections: live, handshakes: dialling + accepting, dropped: this.#dispatch.dropped }
+    const { received, receivedBytes, dropped } = this.#dispatch
+    return {
+      connections: live,
+      handshakes: dialling + accepting,
+      handshakesMade: { ...this.#made },
+      handshakesFailed: { ...this.#failed },
+      sent: this.#sent,
+      sentBytes: this.#sentBytes,
+      received,
+      receivedBytes,
+      dropped
+    }
   }
 
   /** Drains and closes every connection, repeats the closes to peers that missed them for a while, and forgets everything. */
@@ -191,6 +206,8 @@ export class Endpoint implements Transport, DriverHost {
   }
 
   send(data: Uint8Array, to: Address): void {
+    this.#sent++
+    this.#sentBytes += data.length
     this.#parts.datagrams.primary.send(data, to)
   }
 
@@ -289,9 +306,11 @@ export class Endpoint implements Transport, DriverHost {
     } catch (error) {
       throw dialError(remote, messageOf(error), error)
     }
+    const begunBy = expected === undefined ? 'accepted' : 'dialled'
     const session: Session = new Session(remote, expected, {
       authenticated: (peer) => {
         authenticated?.(peer)
+        this.#made[begunBy]++
         const connection = new QuicConnection(
           {
             id: `quic-${String(++lastConnection)}`,
@@ -309,7 +328,10 @@ export class Endpoint implements Transport, DriverHost {
         succeeded(connection)
         return connection
       },
-      failed,
+      failed: (error) => {
+        this.#failed[begunBy]++
+        failed(error)
+      },
       moved: (before) => {
         this.#count[before]--
         this.#count[session.phase]++

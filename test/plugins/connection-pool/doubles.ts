@@ -105,8 +105,9 @@ export class FakeConnection implements Partial<Connection> {
   stats(): ReturnType<Connection['stats']> {
     const { streams, ownStreams, openedStreams, acceptedStreams } = this
     const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
+    const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
     const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...messages, ...counts }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, ...lost, ...messages, ...counts }
   }
 
   get asConnection(): Connection {
@@ -156,7 +157,9 @@ export class FakeTransport implements Transport {
   }
 
   stats(): ReturnType<Transport['stats']> {
-    return { connections: 0, handshakes: this.underWay, dropped: {} }
+    const none = { dialled: 0, accepted: 0 }
+    const traffic = { sent: 0, sentBytes: 0, received: 0, receivedBytes: 0, dropped: {} }
+    return { connections: 0, handshakes: this.underWay, handshakesMade: none, handshakesFailed: none, ...traffic }
   }
 }
 

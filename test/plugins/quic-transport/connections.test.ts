@@ -253,7 +253,12 @@ describe('connections over QUIC', () => {
     const chain = { ...own, certificatePem: `${own.certificatePem}\n${other.certificatePem}\n` }
     expect(await dialRaw(b, chain, 'ed25519')).to.deep.equal({ code: CloseCode.BAD_PEER, app: true })
     expect(b.inbound).to.deep.equal([])
-    expect(b.transport.stats()).to.deep.include({ connections: 0, handshakes: 0 })
+    expect(b.transport.stats()).to.deep.include({
+      connections: 0,
+      handshakes: 0,
+      handshakesMade: { dialled: 0, accepted: 0 },
+      handshakesFailed: { dialled: 0, accepted: 1 }
+    })
   })
 
   it('refuse a client whose key is not an Ed25519 key', async () => {
@@ -262,6 +267,7 @@ describe('connections over QUIC', () => {
     const { app } = await dialRaw(b, certificate, 'ecdsa_secp256r1_sha256:ed25519')
     expect(app).to.equal(false)
     await until(() => b.transport.stats().handshakes === 0)
+    expect(b.transport.stats().handshakesFailed.accepted).to.equal(1)
     expect(b.inbound).to.deep.equal([])
   })
 
@@ -285,6 +291,8 @@ describe('connections over QUIC', () => {
     const error = await failure(() => a.transport.dial(b.id, b.address))
     expect(error.code).to.equal('ERR_DIAL')
     expect(error.message).to.contain('protocols')
+    expect(a.transport.stats().handshakesFailed).to.deep.equal({ dialled: 1, accepted: 0 })
+    expect(b.transport.stats().handshakesFailed).to.deep.equal({ dialled: 0, accepted: 1 })
   })
 
   it('agree on the protocol that the dialler likes best', async () => {

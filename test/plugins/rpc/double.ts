@@ -255,8 +255,9 @@ export class ConnectionDouble implements Connection {
 
   stats() {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
+    const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
     const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...messages, ...counts }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, ...lost, ...messages, ...counts }
   }
 }
 
