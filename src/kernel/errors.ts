@@ -18,6 +18,7 @@ export const errorCodes = {
   ERR_STORE: 'the store cannot be read or written',
   ERR_SOCKET: 'a UDP socket cannot be opened, for example because its port is taken',
   ERR_NATIVE: 'the native QUIC library is missing for this platform',
+  ERR_KEY_LOG: 'the TLS key log cannot be written',
   ERR_RESOLVE: 'a host name cannot be resolved',
   ERR_DIAL: 'one address could not be connected to',
   ERR_PEER_MISMATCH: 'the peer that answered is not the node that was dialled, or proves no node id',

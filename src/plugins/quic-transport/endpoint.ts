@@ -19,6 +19,7 @@ import { Admission, type Guest } from './admission.js'
 import { QuicConnection } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Driver, type DriverHost } from './driver.js'
+import type { KeyLog } from './key-log.js'
 import type { QuicTransportConfig } from './options.js'
 import { CID_BYTES, initialToken, QUIC_VERSION, type DropCause, type LongHeader } from './packet.js'
 import type { NativeConfig, NativeConnection, Quiche } from './quiche.js'
@@ -45,6 +46,7 @@ export interface EndpointParts {
   readonly options: QuicTransportConfig
   readonly clock: Clock
   readonly log: Logger
+  readonly keyLog?: KeyLog | undefined
 }
 
 /** What differs between the sessions that we begin and those that others do. */
@@ -306,6 +308,7 @@ export class Endpoint implements Transport, DriverHost {
     } catch (error) {
       throw dialError(remote, messageOf(error), error)
     }
+    let logged = this.#parts.keyLog?.follow(native)
     const begunBy = expected === undefined ? 'accepted' : 'dialled'
     const session: Session = new Session(remote, expected, {
       authenticated: (peer) => {
@@ -333,6 +336,8 @@ export class Endpoint implements Transport, DriverHost {
         failed(error)
       },
       moved: (before) => {
+        logged?.()
+        logged = undefined
         this.#count[before]--
         this.#count[session.phase]++
         if (session.phase === 'over') over?.()

@@ -58,6 +58,11 @@ export const quicTransportOptions = v.strictObject({
   maxConnectionWindowBytes: count(16 * 1024 * 1024),
   /** How often this node’s identity is asked whether its certificate is a new one. */
   certificateCheckMs: count(3_600_000),
+  /**
+   * A file to which the TLS secrets of all connections are appended, for Wireshark. Whoever has it can read all that was
+   * sent.
+   */
+  keyLogFile: v.optional(v.pipe(v.string(), v.minLength(1))),
   /** The congestion controller. */
   congestionControl: v.optional(v.picklist(['cubic', 'bbr', 'reno']), 'cubic')
 })

@@ -71,6 +71,7 @@ export function makeConfig(
   config.setActiveConnectionIdLimit(ACTIVE_CONNECTION_IDS)
   config.setDisableActiveMigration(false)
   if (options.maxQueuedMessages > 0) config.enableDgram(true, MESSAGES_PER_TURN, options.maxQueuedMessages)
+  if (options.keyLogFile !== undefined) config.logKeys()
   config.setCcAlgorithmName(options.congestionControl)
   config.enablePacing(false)
   return config
