@@ -541,11 +541,3 @@ describe('certificates of the QUIC transport', () => {
     expect(NodeId.is(provenNodeId([raw(good)]))).to.equal(true)
   })
 })
-
-describe('the native library', () => {
-  it('says which platforms it exists for when it does not load', async () => {
-    const error = await failure(() => loadQuiche(() => Promise.reject(new Error('no such file'))))
-    expect(error.code).to.equal('ERR_NATIVE')
-    expect(error.message).to.contain(`${process.platform}-${process.arch}`).and.to.contain('linux-x64')
-  })
-})
