@@ -279,7 +279,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
     this.#finish()
     // Readers that promises woke may have come to an end in this turn.
     this.#drain?.look()
-    return this.#senders.served
+    return this.#senders.served || this.#messages.pending
   }
 
   /** The driver says that it is over. */

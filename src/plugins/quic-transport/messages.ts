@@ -63,6 +63,11 @@ export class Messages {
     return true
   }
 
+  /** Whether some wait in quiche to be sent. */
+  get pending(): boolean {
+    return this.sent > 0 && this.owner.native.dgramSendQueueLen() > 0
+  }
+
   get handler(): ((message: Uint8Array) => void) | undefined {
     return this.#handler
   }
