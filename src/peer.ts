@@ -9,6 +9,7 @@ import {
   RpcError,
   RpcRegistry,
   sleep,
+  StreamResetError,
   type CallOptions,
   type Client,
   type Connection,
@@ -144,8 +145,12 @@ async function repeatedly<T>(
   }
 }
 
-/** Whether a call never reached its peer: that closed the connection because there was no stream on it. */
+/**
+ * Whether a call never reached its peer: that closed the connection because there was no stream on it, or takes no
+ * further streams because it is stopping.
+ */
 function wasNotSeen(error: unknown): boolean {
+  if (error instanceof StreamResetError) return error.streamCode === CloseCode.SHUTDOWN
   return error instanceof ConnectionClosedError && error.info.by === 'peer' && error.info.code === CloseCode.IDLE
 }
 

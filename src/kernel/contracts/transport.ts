@@ -97,6 +97,12 @@ export interface Stream {
    * it then writes to its end. Never throws.
    */
   stop(code: number): void
+  /**
+   * How urgent what this side sends is beside the other streams of the connection: from 0, the most, to 7, the least
+   * (RFC 9218 §4.1); 3 unless set. More urgent streams go first, those of one urgency share, and the least urgent keep
+   * a small share. The peer is not told. Setting throws `ERR_INVALID_INPUT` for what is no such number.
+   */
+  urgency: number
   /** True when both sides are over and no callback will come any more. */
   readonly closed: boolean
   /** Called once when `closed` becomes true. */
@@ -114,6 +120,14 @@ export interface ConnectionStats {
   readonly sentBytes: number
   readonly receivedBytes: number
   readonly lostPackets: number
+  readonly lostBytes: number
+  /** Bytes that may be under way unacknowledged (RFC 9002 §7). */
+  readonly congestionWindowBytes: number
+  /** Messages handed to the network so far. */
+  readonly sentMessages: number
+  readonly receivedMessages: number
+  /** Messages dropped on this side, either way, because too many waited. */
+  readonly droppedMessages: number
   /** Streams that are open now. */
   readonly streams: number
   /** Of these, the ones that this side opened. */
@@ -173,8 +187,27 @@ export interface Connection {
    * connection has ended; a peer that is gone is silence. Never rejects.
    */
   ping(): Promise<boolean>
+  /**
+   * Sends a message that may be lost or overtaken (RFC 9221), in one packet; it waits for the congestion window as
+   * everything does. False: too many wait already, and this one was dropped. Throws `ERR_MESSAGE_SIZE` if it is longer
+   * than `maxMessageBytes`, and {@link ConnectionClosedError}. The bytes may be changed afterwards.
+   */
+  sendMessage(message: Uint8Array): boolean
+  /** The longest message, in bytes, that can be sent now; 0 if the peer takes none, or the connection has ended. */
+  readonly maxMessageBytes: number
+  /**
+   * Takes the messages that the peer sends; each is the handler's to keep. Without one the newest few wait here. Setting
+   * it again replaces the handler; `undefined` lets new ones wait again.
+   */
+  onMessage: ((message: Uint8Array) => void) | undefined
   /** Closes at once; the peer sees code and reason. Streams fail with {@link ConnectionClosedError}. Idempotent. */
   close(code?: number, reason?: string): void
+  /**
+   * Closes as `close` does, but as soon as what was written has been delivered and the streams that one side has ended
+   * are over; after a short time that the transport sets in any case. Until then there are no further streams: to open
+   * one fails with a {@link ConnectionClosedError}, and those of the peer are given up with `code`. Never rejects.
+   */
+  drain(code?: number, reason?: string): Promise<CloseInfo>
   /** How it ended, or `undefined` while it lives. */
   readonly closeInfo: CloseInfo | undefined
   /** Resolves, never rejects, when it has ended for whatever cause. */
@@ -192,10 +225,22 @@ export interface DialOptions {
   readonly early?: ((connection: Connection) => void) | undefined
 }
 
+/** Handshakes by who began them: this node or others. */
+export type HandshakeCounts = Readonly<Record<'dialled' | 'accepted', number>>
+
 export interface TransportStats {
   readonly connections: number
   /** Handshakes under way. */
   readonly handshakes: number
+  /** Handshakes so far that ended in a connection. */
+  readonly handshakesMade: HandshakeCounts
+  /** Handshakes so far that did not: refused, cancelled, or not done in time. */
+  readonly handshakesFailed: HandshakeCounts
+  /** Datagrams and their bytes so far, those of ended connections, of handshakes and of none included. */
+  readonly sent: number
+  readonly sentBytes: number
+  readonly received: number
+  readonly receivedBytes: number
   /** Datagrams dropped, and peers turned away, by cause. */
   readonly dropped: Readonly<Record<string, number>>
 }

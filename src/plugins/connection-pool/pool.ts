@@ -195,13 +195,12 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
     if (connection.peer !== this.on.identity.nodeId) this.#emitter.emit('early', connection)
   }
 
-  /** Closes everything. Resolves when the connections are closed. */
+  /** Drains and closes everything. Resolves when the connections are closed. */
   async stop(): Promise<void> {
     this.#emitter.removeAllListeners()
     this.#sweep.stop()
     const { connections } = this.#roster
-    for (const connection of connections) connection.close(CloseCode.SHUTDOWN, 'the node is stopping')
-    await Promise.all(connections.map(({ closed }) => closed))
+    await Promise.all(connections.map((each) => each.drain(CloseCode.SHUTDOWN, 'the node is stopping')))
     this.#changes.complete()
   }
 

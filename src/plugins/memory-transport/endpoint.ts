@@ -44,6 +44,12 @@ export class Endpoint implements Transport {
   readonly #lingering = new Map<string, { remote: Address; bytes: Uint8Array }>()
   readonly #arrivals: MemoryConnection[] = []
   readonly #dropped: Record<string, number> = {}
+  readonly #made = { dialled: 0, accepted: 0 }
+  readonly #failed = { dialled: 0, accepted: 0 }
+  #sent = 0
+  #sentBytes = 0
+  #received = 0
+  #receivedBytes = 0
   readonly #forgetSocket: () => void
   #onConnection: ((connection: Connection) => void) | undefined
   #stopped = false
@@ -74,6 +80,12 @@ export class Endpoint implements Transport {
     return {
       connections: proved,
       handshakes: this.#connections.size - proved + this.#dials.size,
+      handshakesMade: { ...this.#made },
+      handshakesFailed: { ...this.#failed },
+      sent: this.#sent,
+      sentBytes: this.#sentBytes,
+      received: this.#received,
+      receivedBytes: this.#receivedBytes,
       dropped: { ...this.#dropped }
     }
   }
@@ -95,21 +107,26 @@ export class Endpoint implements Transport {
       { peer, address: remote, connectionId, nonce, timeoutMs, signal },
       this.around.clock,
       () => {
-        this.around.datagrams.primary.send(hello, remote)
+        this.#send(hello, remote)
       },
-      () => this.#dials.delete(connectionId)
+      (succeeded) => {
+        this.#dials.delete(connectionId)
+        ;(succeeded ? this.#made : this.#failed).dialled++
+      }
     )
     this.#dials.set(connectionId, dial)
     return dial.result
   }
 
-  /** Closes everything; the peers are told. */
-  stop(): void {
+  /** Drains and closes everything; the peers are told. */
+  async stop(): Promise<void> {
     this.#stopped = true
     for (const dial of [...this.#dials.values()]) dial.fail(new AbortError('the transport is stopping'))
-    for (const connection of [...this.#connections.values()]) {
-      connection.close(CloseCode.SHUTDOWN, 'the node is stopping')
-    }
+    await Promise.all(
+      Array.from(this.#connections.values(), (connection) =>
+        connection.drain(CloseCode.SHUTDOWN, 'the node is stopping')
+      )
+    )
     this.#forgetSocket()
     this.#onConnection = undefined
   }
@@ -119,6 +136,8 @@ export class Endpoint implements Transport {
   }
 
   #receive(data: Uint8Array, from: Address): void {
+    this.#received++
+    this.#receivedBytes += data.length
     const packet = decodePacket(data)
     if (packet === undefined) this.#drop('malformed')
     else if (packet.kind === 'hello') this.#receiveHello(packet, from)
@@ -130,12 +149,17 @@ export class Endpoint implements Transport {
     const key = `${packet.from}@${Address.format(from)}`
     const welcome = this.#welcomes.get(key)
     if (welcome !== undefined) {
-      this.around.datagrams.primary.send(welcome, from)
+      this.#send(welcome, from)
       return
     }
     const protocol = packet.protocols.find((offered) => this.settings.protocols.includes(offered))
     if (protocol === undefined) {
+      this.#failed.accepted++
       this.#refuse(packet.from, from, CloseCode.PROTOCOL, 'no protocol in common')
+      return
+    }
+    if (this.#stopped) {
+      this.#drop('stopping')
       return
     }
     if (this.#full) {
@@ -157,7 +181,7 @@ export class Endpoint implements Transport {
     const bytes = encodePacket(answer)
     this.#welcomes.set(key, bytes)
     this.#connect(transcript, 'inbound', from, packet.maxStreams, { onEnd: () => this.#welcomes.delete(key) })
-    this.around.datagrams.primary.send(bytes, from)
+    this.#send(bytes, from)
   }
 
   #receiveWelcome(packet: PacketOf<'welcome'>, from: Address): void {
@@ -187,7 +211,7 @@ export class Endpoint implements Transport {
     dial.succeed(connection)
   }
 
-  #receiveForConnection(packet: PacketOf<'data' | 'close'>, from: Address, bytes: number): void {
+  #receiveForConnection(packet: PacketOf<'data' | 'close' | 'message'>, from: Address, bytes: number): void {
     const connection = this.#connections.get(packet.to)
     const dial = this.#dials.get(packet.to)
     const last = this.#lingering.get(packet.to)
@@ -196,8 +220,8 @@ export class Endpoint implements Transport {
       dial.fail(new PeerloomError('ERR_DIAL', `refused: ${packet.reason} (code ${packet.code})`))
     } else {
       this.#drop('unknown connection')
-      const missedTheEnd = packet.kind === 'data' && last !== undefined && Address.equals(last.remote, from)
-      if (missedTheEnd) this.around.datagrams.primary.send(last.bytes, from)
+      const missedTheEnd = packet.kind !== 'close' && last !== undefined && Address.equals(last.remote, from)
+      if (missedTheEnd) this.#send(last.bytes, from)
     }
   }
 
@@ -228,16 +252,18 @@ export class Endpoint implements Transport {
       clock,
       log,
       send: (packet, bytes) => {
-        datagrams.primary.send(bytes, remote)
+        this.#send(bytes, remote)
         if (packet.kind === 'close') this.#linger(us.connectionId, remote, bytes)
       },
       checkProof: (signature) => isProof(identity, 'dialler', transcript, signature),
       accepted: () => {
+        this.#made.accepted++
         this.#arrivals.push(connection)
         this.#handOver()
       },
       ended: () => {
         this.#connections.delete(us.connectionId)
+        if (!connection.proved) this.#failed.accepted++
         const waiting = this.#arrivals.indexOf(connection)
         if (waiting >= 0) this.#arrivals.splice(waiting, 1)
         onEnd?.()
@@ -260,7 +286,7 @@ export class Endpoint implements Transport {
   }
 
   #refuse(connectionId: string, remote: Address, code: number, reason: string): void {
-    this.around.datagrams.primary.send(encodePacket({ kind: 'close', to: connectionId, code, reason }), remote)
+    this.#send(encodePacket({ kind: 'close', to: connectionId, code, reason }), remote)
   }
 
   #linger(connectionId: string, remote: Address, bytes: Uint8Array): void {
@@ -269,6 +295,12 @@ export class Endpoint implements Transport {
       if (this.#lingering.size <= MAX_LINGERING) return
       this.#lingering.delete(oldest)
     }
+  }
+
+  #send(bytes: Uint8Array, to: Address): void {
+    this.#sent++
+    this.#sentBytes += bytes.length
+    this.around.datagrams.primary.send(bytes, to)
   }
 
   #newParty(): Party {

@@ -18,9 +18,7 @@ export const memoryTransport = definePlugin({
   start({ datagrams, identity }, context) {
     const { name, config, clock, random, log } = context
     const transport = new Endpoint({ name, datagrams, identity, clock, random, log }, config)
-    context.defer(() => {
-      transport.stop()
-    })
+    context.defer(() => transport.stop())
     return { transport }
   }
 })

@@ -36,6 +36,7 @@ export class SendWindow {
   rttMs = 0
   /** Packets that were sent again. */
   lost = 0
+  lostBytes = 0
 
   get hasRoom(): boolean {
     return this.#packets.length < WINDOW_PACKETS
@@ -94,6 +95,7 @@ export class SendWindow {
     first.sentAt = now
     first.resent = true
     this.lost++
+    this.lostBytes += first.payload.length
     return first
   }
 

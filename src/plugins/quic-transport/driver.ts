@@ -140,6 +140,10 @@ export class Driver {
     return this.#remote
   }
 
+  get clock(): Clock {
+    return this.#host.clock
+  }
+
   get endInfo(): CloseInfo | undefined {
     return this.#endInfo
   }

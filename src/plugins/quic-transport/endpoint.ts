@@ -20,6 +20,7 @@ import { Configs } from './configs.js'
 import { QuicConnection } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Driver, type DriverHost } from './driver.js'
+import type { KeyLog } from './key-log.js'
 import type { QuicTransportConfig } from './options.js'
 import { CID_BYTES, cidKey, initialToken, QUIC_VERSION, type DropCause, type LongHeader } from './packet.js'
 import type { NativeConnection, Quiche } from './quiche.js'
@@ -45,6 +46,7 @@ export interface EndpointParts {
   readonly options: QuicTransportConfig
   readonly clock: Clock
   readonly log: Logger
+  readonly keyLog?: KeyLog | undefined
 }
 
 /** What differs between the sessions that we begin and those that others do. */
@@ -74,6 +76,10 @@ export class Endpoint implements Transport, DriverHost {
   readonly #random = new RandomPool()
   readonly #sessions = new Set<Session>()
   readonly #count: Record<Phase, number> = { dialling: 0, accepting: 0, live: 0, over: 0 }
+  readonly #made = { dialled: 0, accepted: 0 }
+  readonly #failed = { dialled: 0, accepted: 0 }
+  #sent = 0
+  #sentBytes = 0
   readonly #untaken = new Set<Connection>()
   readonly #admission: Admission
   readonly #tokens: RetryTokens
@@ -175,18 +181,28 @@ export class Endpoint implements Transport, DriverHost {
 
   stats(): TransportStats {
     const { dialling, accepting, live } = this.#count
-    return { connections: live, handshakes: dialling + accepting, dropped: this.#dispatch.dropped }
+    const { received, receivedBytes, dropped } = this.#dispatch
+    return {
+      connections: live,
+      handshakes: dialling + accepting,
+      handshakesMade: { ...this.#made },
+      handshakesFailed: { ...this.#failed },
+      sent: this.#sent,
+      sentBytes: this.#sentBytes,
+      received,
+      receivedBytes,
+      dropped
+    }
   }
 
-  /** Closes every connection, repeats the closes to peers that missed them for a while, and forgets everything. */
+  /** Drains and closes every connection, repeats the closes to peers that missed them for a while, and forgets everything. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#untaken.clear()
     const hadConnections = this.#count.live > 0
-    for (const session of [...this.#sessions]) {
-      session.cancel(new AbortError('the transport is stopping'))
-      session.driver.close(CloseCode.SHUTDOWN, 'the node is stopping')
-    }
+    await Promise.all(
+      Array.from(this.#sessions, (session) => session.drain(CloseCode.SHUTDOWN, 'the node is stopping'))
+    )
     if (hadConnections) await sleep(this.clock, this.#parts.options.closeLingerMs)
     this.#stopReceiving()
     for (const session of [...this.#sessions]) session.driver.abandon()
@@ -207,6 +223,8 @@ export class Endpoint implements Transport, DriverHost {
   }
 
   send(data: Uint8Array, to: Address): void {
+    this.#sent++
+    this.#sentBytes += data.length
     this.#parts.datagrams.primary.send(data, to)
   }
 
@@ -317,6 +335,8 @@ export class Endpoint implements Transport, DriverHost {
     } catch (error) {
       throw dialError(remote, messageOf(error), error)
     }
+    let logged = this.#parts.keyLog?.follow(native)
+    const begunBy = expected === undefined ? 'accepted' : 'dialled'
     const session: Session = new Session(remote, expected, {
       connect: (peer, isEarly) =>
         new QuicConnection(
@@ -330,7 +350,8 @@ export class Endpoint implements Transport, DriverHost {
             early: isEarly
           },
           session.driver,
-          this.#parts.log
+          this.#parts.log,
+          options
         ),
       claimsEarly,
       early,
@@ -338,6 +359,7 @@ export class Endpoint implements Transport, DriverHost {
         const { id, peer } = connection
         authenticated?.(peer)
         connection.confirm()
+        this.#made[begunBy]++
         const how = native.isResumed() ? ' by a ticket' : ''
         this.#parts.log.debug(`${id} to ${peer} after ${String(Math.round(this.clock.monotonic() - begun))} ms${how}`)
         succeeded(connection)
@@ -346,8 +368,13 @@ export class Endpoint implements Transport, DriverHost {
         const ticket = expected === undefined ? null : native.session()
         if (ticket !== null) this.#tickets.put(peer, datagramBytes, ticket, openedAt)
       },
-      failed,
+      failed: (error) => {
+        this.#failed[begunBy]++
+        failed(error)
+      },
       moved: (before) => {
+        logged?.()
+        logged = undefined
         this.#count[before]--
         this.#count[session.phase]++
         if (session.phase === 'over') over?.()

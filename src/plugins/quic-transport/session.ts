@@ -1,4 +1,4 @@
-import { CloseCode, messageOf, PeerloomError, type CloseInfo } from '../../kernel/index.js'
+import { AbortError, CloseCode, messageOf, PeerloomError, type CloseInfo } from '../../kernel/index.js'
 import { Address, type NodeId } from '../../model/index.js'
 import type { QuicConnection } from './connection.js'
 import type { Driver, DriverOwner } from './driver.js'
@@ -106,6 +106,12 @@ export class Session implements DriverOwner {
     this.#fail(reason)
     this.driver.close(CloseCode.CANCELLED, 'the dialler gave up')
     this.driver.abandon()
+  }
+
+  /** Ends what there is: a connection when nothing is under way on it any more, a handshake at once. */
+  async drain(code: number, reason: string): Promise<void> {
+    this.cancel(new AbortError('the transport is stopping'))
+    await this.#connection?.drain(code, reason)
   }
 
   ended(info: CloseInfo): void {

@@ -1,5 +1,7 @@
 import {
+  checkUrgency,
   CloseCode,
+  DEFAULT_URGENCY,
   PeerloomError,
   STREAM_HIGH_WATER_BYTES,
   STREAM_OVERFLOW_BYTES,
@@ -31,6 +33,8 @@ export interface StreamOwner extends Connection {
   awaitData(stream: QuicStream): void
   /** The stream has something to send. */
   awaitSending(stream: QuicStream): void
+  /** Takes that back. Returns whether it was so. */
+  withdraw(stream: QuicStream): boolean
   /** Asks for a turn. */
   schedule(): void
   /** Sends what quiche has to send, without waiting for the turn. */
@@ -50,6 +54,7 @@ export class QuicStream implements Stream {
   onWritable: (() => void) | undefined
   onClosed: (() => void) | undefined
   #closed = false
+  #urgency = DEFAULT_URGENCY
 
   /** How reading is over: at the end of input (`null`) or with an error. */
   #readEnd: PeerloomError | null | undefined
@@ -72,6 +77,18 @@ export class QuicStream implements Stream {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  get urgency(): number {
+    return this.#urgency
+  }
+
+  set urgency(urgency: number) {
+    checkUrgency(urgency)
+    // Where it waits is told by its urgency.
+    const waits = this.connection.withdraw(this)
+    this.#urgency = urgency
+    if (waits) this.connection.awaitSending(this)
   }
 
   read(): Uint8Array | null | undefined {
@@ -210,6 +227,11 @@ export class QuicStream implements Stream {
   /** Nothing is left to be handed to quiche. */
   get drained(): boolean {
     return this.#writeEnd !== undefined || (this.#chunks.length === 0 && !this.#ending)
+  }
+
+  /** One side is over, or will be when all is sent. */
+  get halfOver(): boolean {
+    return this.#ending || this.#writeEnd !== undefined || this.#readEnd !== undefined
   }
 
   /** Tells a writer that waits for room, if there is some, and any writer that writing has failed. */

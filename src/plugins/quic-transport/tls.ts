@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { PeerloomError, type Certificate } from '../../kernel/index.js'
 import { NodeId } from '../../model/index.js'
 import { ed25519KeyOf } from './certificate-key.js'
+import { MESSAGES_PER_TURN } from './messages.js'
 import type { QuicTransportConfig } from './options.js'
 import type { NativeConfig, Quiche } from './quiche.js'
 
@@ -84,6 +85,8 @@ export function makeConfig(
   config.setInitialMaxStreamsUni(0)
   config.setActiveConnectionIdLimit(ACTIVE_CONNECTION_IDS)
   config.setDisableActiveMigration(false)
+  if (options.maxQueuedMessages > 0) config.enableDgram(true, MESSAGES_PER_TURN, options.maxQueuedMessages)
+  if (options.keyLogFile !== undefined) config.logKeys()
   config.setCcAlgorithmName(options.congestionControl)
   // Nobody waits until the times that quiche's pacer plans, but it measures round trips from them. Switched off, its
   // plan stands still while a window is small: measured times, and with them the plan's steps, grow without limit, and a

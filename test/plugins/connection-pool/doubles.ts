@@ -73,6 +73,11 @@ export class FakeConnection implements Partial<Connection> {
     this.end({ code, reason, by: 'us', transport: false })
   }
 
+  drain(code?: number, reason?: string): Promise<CloseInfo> {
+    this.close(code, reason)
+    return this.closed
+  }
+
   end(info: CloseInfo): void {
     if (this.closeInfo !== undefined) return
     this.closeInfo = info
@@ -101,7 +106,9 @@ export class FakeConnection implements Partial<Connection> {
   stats(): ReturnType<Connection['stats']> {
     const { streams, ownStreams, openedStreams, acceptedStreams } = this
     const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...counts }
+    const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
+    const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, ...lost, ...messages, ...counts }
   }
 
   get asConnection(): Connection {
@@ -162,7 +169,9 @@ export class FakeTransport implements Transport {
   }
 
   stats(): ReturnType<Transport['stats']> {
-    return { connections: 0, handshakes: this.underWay, dropped: {} }
+    const none = { dialled: 0, accepted: 0 }
+    const traffic = { sent: 0, sentBytes: 0, received: 0, receivedBytes: 0, dropped: {} }
+    return { connections: 0, handshakes: this.underWay, handshakesMade: none, handshakesFailed: none, ...traffic }
   }
 }
 

@@ -235,7 +235,12 @@ describe('connections over QUIC', () => {
     const chain = { ...own, certificatePem: `${own.certificatePem}\n${other.certificatePem}\n` }
     expect(await dialRaw(b, chain, 'ed25519')).to.deep.equal({ code: CloseCode.BAD_PEER, app: true })
     expect(b.inbound).to.deep.equal([])
-    expect(b.transport.stats()).to.deep.include({ connections: 0, handshakes: 0 })
+    expect(b.transport.stats()).to.deep.include({
+      connections: 0,
+      handshakes: 0,
+      handshakesMade: { dialled: 0, accepted: 0 },
+      handshakesFailed: { dialled: 0, accepted: 1 }
+    })
   })
 
   it('refuse a client whose key is not an Ed25519 key', async () => {
@@ -244,6 +249,7 @@ describe('connections over QUIC', () => {
     const { app } = await dialRaw(b, certificate, 'ecdsa_secp256r1_sha256:ed25519')
     expect(app).to.equal(false)
     await until(() => b.transport.stats().handshakes === 0)
+    expect(b.transport.stats().handshakesFailed.accepted).to.equal(1)
     expect(b.inbound).to.deep.equal([])
   })
 
@@ -267,6 +273,8 @@ describe('connections over QUIC', () => {
     const error = await failure(() => a.transport.dial(b.id, b.address))
     expect(error.code).to.equal('ERR_DIAL')
     expect(error.message).to.contain('protocols')
+    expect(a.transport.stats().handshakesFailed).to.deep.equal({ dialled: 1, accepted: 0 })
+    expect(b.transport.stats().handshakesFailed).to.deep.equal({ dialled: 0, accepted: 1 })
   })
 
   it('agree on the protocol that the dialler likes best', async () => {
@@ -507,13 +515,5 @@ describe('certificates of the QUIC transport', () => {
         .with.property('code', 'ERR_PEER_MISMATCH')
     }
     expect(NodeId.is(provenNodeId([raw(good)]))).to.equal(true)
-  })
-})
-
-describe('the native library', () => {
-  it('says which platforms it exists for when it does not load', async () => {
-    const error = await failure(() => loadQuiche(() => Promise.reject(new Error('no such file'))))
-    expect(error.code).to.equal('ERR_NATIVE')
-    expect(error.message).to.contain(`${process.platform}-${process.arch}`).and.to.contain('linux-x64')
   })
 })

@@ -1,6 +1,7 @@
 import {
   CloseCode,
   ConnectionClosedError,
+  DEFAULT_URGENCY,
   PeerloomError,
   STREAM_HIGH_WATER_BYTES,
   StreamResetError,
@@ -27,6 +28,7 @@ export class StreamDouble implements Stream {
   onReadable: (() => void) | undefined
   onWritable: (() => void) | undefined
   onClosed: (() => void) | undefined
+  urgency = DEFAULT_URGENCY
   readonly codes: { reset?: number; stop?: number } = {}
   #writeOver = false
   #readOver = false
@@ -226,6 +228,13 @@ export class ConnectionDouble implements Connection {
     return Promise.resolve(this.closeInfo === undefined)
   }
 
+  readonly maxMessageBytes = 0
+  onMessage: undefined
+
+  sendMessage(): boolean {
+    throw new PeerloomError('ERR_MESSAGE_SIZE', 'streams only')
+  }
+
   take(stream: Stream): void {
     if (this.#onStream === undefined) this.#waiting.push(stream)
     else this.#onStream(stream)
@@ -234,6 +243,11 @@ export class ConnectionDouble implements Connection {
   close(code: number = CloseCode.OK, reason = ''): void {
     this.#end({ code, reason, by: 'us', transport: false })
     this.other.#end({ code, reason, by: 'peer', transport: false })
+  }
+
+  drain(code?: number, reason?: string): Promise<CloseInfo> {
+    this.close(code, reason)
+    return this.closed
   }
 
   #end(info: CloseInfo): void {
@@ -246,7 +260,9 @@ export class ConnectionDouble implements Connection {
 
   stats() {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...counts }
+    const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
+    const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, ...lost, ...messages, ...counts }
   }
 }
 
