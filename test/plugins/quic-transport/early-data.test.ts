@@ -300,7 +300,7 @@ describe('early data', () => {
       })
       expect([texts, connections.length, again]).to.deep.equal([['once'], 1, 1])
       expect(b.transport.stats().connections).to.equal(0)
-    })
+    }).timeout(20_000)
 
     it('is not taken for another flight, whatever is done to the part that can be sealed anew', async () => {
       const flight: Uint8Array[] = []
