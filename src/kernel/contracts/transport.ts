@@ -196,8 +196,8 @@ export interface Connection {
   /** The longest message, in bytes, that can be sent now; 0 if the peer takes none, or the connection has ended. */
   readonly maxMessageBytes: number
   /**
-   * Takes the messages that the peer sends; each is the handler's to keep. Without one the newest few wait here. Setting
-   * it again replaces the handler; `undefined` lets new ones wait again.
+   * Takes the messages that the peer sends; each is the handler's to keep. Without one the newest few wait here, and
+   * until the handshake is done all do. Setting it again replaces the handler; `undefined` lets new ones wait again.
    */
   onMessage: ((message: Uint8Array) => void) | undefined
   /** Closes at once; the peer sees code and reason. Streams fail with {@link ConnectionClosedError}. Idempotent. */

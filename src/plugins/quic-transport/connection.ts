@@ -163,6 +163,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   /** The handshake is done. */
   confirm(): void {
     this.#early = false
+    this.#messages.arrived()
     this.#confirmation?.settle(true)
   }
 
@@ -296,7 +297,8 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   /** Takes what has arrived to its readers. */
   arrived(): void {
     if (this.#ping !== undefined && this.#driver.heard) this.#answerPing(true)
-    if (this.#driver.heard) this.#messages.arrived()
+    // Early ones may be a recording that is played again; they wait in quiche.
+    if (this.#driver.heard && !this.#early) this.#messages.arrived()
     if (this.#stops.run(this.#driver.heard)) this.schedule()
     if (this.#driver.heard) this.#stopped.run()
     this.#read()

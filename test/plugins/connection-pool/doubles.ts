@@ -50,6 +50,8 @@ export class FakeConnection implements Partial<Connection> {
   ownStreams = 0
   openedStreams = 0
   acceptedStreams = 0
+  sentMessages = 0
+  receivedMessages = 0
   /** Whether, and after how many milliseconds, a ping is answered. */
   answersPings = true
   pingMs = 0
@@ -107,7 +109,8 @@ export class FakeConnection implements Partial<Connection> {
     const { streams, ownStreams, openedStreams, acceptedStreams } = this
     const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
     const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
-    const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
+    const { sentMessages, receivedMessages } = this
+    const messages = { sentMessages, receivedMessages, droppedMessages: 0 }
     return { rttMs: 0, sentBytes: 0, receivedBytes: 0, ...lost, ...messages, ...counts }
   }
 
