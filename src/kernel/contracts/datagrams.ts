@@ -2,8 +2,8 @@ import type { Address } from '../../model/index.js'
 import { token } from '../token.js'
 
 /**
- * Whom a datagram is for, told by its first byte (RFC 9443): 0x00–0x03 STUN, 0x20–0x2f our probes, 0x30–0x3f
- * relayed datagrams, 0x40–0xff QUIC (its fixed bit, or a long header of another version). Anything else is dropped and counted.
+ * Whom a datagram is for, told by its first byte (RFC 9443): 0x00–0x03 STUN, 0x20–0x2f our probes, 0x30–0x3f relayed
+ * datagrams, 0x40–0xff QUIC (its fixed bit, or a long header of another version). Anything else is dropped and counted.
  */
 export type DatagramClass = 'stun' | 'probe' | 'relay' | 'quic'
 

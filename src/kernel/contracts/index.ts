@@ -1,3 +1,4 @@
+export * from './connection-paths.js'
 export * from './connection-pool.js'
 export * from './connector.js'
 export * from './datagrams.js'

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs'
-import type { Address, NodeId } from '../../model/index.js'
+import type { Address, NodeId, PeerloomError } from '../../model/index.js'
 import { token } from '../token.js'
 import type { DatagramSocket } from './datagrams.js'
 
@@ -17,7 +17,7 @@ export type PathChange =
   | { readonly type: 'proved'; readonly path: Path; readonly rttMs: number }
   /** The connection takes it from now on, instead of `before`; `by` says who decided so. */
   | { readonly type: 'moved'; readonly path: Path; readonly before: Path; readonly by: 'us' | 'peer' }
-  /** Nothing is answered over it any more; it is not in use. */
+  /** It is kept no more, and not in use: nothing is answered over it, its socket was let go, or newer ones need the room. */
   | { readonly type: 'lost'; readonly path: Path }
 
 export interface ProbeOptions {
@@ -39,8 +39,10 @@ export interface PathUser {
   readonly path: Path
   /** The id by which the peer's transport finds the connection now; 4 to 20 bytes, as its datagrams bear it. */
   readonly peerTag: Uint8Array
-  /** Bytes of the connection's largest datagrams. Probes have as many, so that a path that is proved carries them. */
+  /** Bytes of the largest datagrams that both sides send. Probes have as many, so that a path that is proved carries them. */
   readonly datagramBytes: number
+  /** When something was heard of the peer last, by `Clock.monotonic`. Read now and then, never per packet. */
+  readonly heardAt: number
   /** On the dialler's side: takes another, proved path. Resolves once the peer follows; rejects if it does not. */
   move(path: Path): Promise<void>
 }
@@ -49,6 +51,11 @@ export interface PathUser {
 export interface KeptPaths {
   /** Those that were proved and have not failed since, the one in use first; 8 at most. */
   readonly paths: readonly Path[]
+  /**
+   * Whether there is another path to try when the one in use falls silent: a proved one, or one over which the peer has
+   * probed us.
+   */
+  readonly hasOthers: boolean
   /** Hot. Completes when the connection ends. */
   readonly paths$: Observable<PathChange>
   /** See `Connection.probe`. */
@@ -59,13 +66,18 @@ export interface KeptPaths {
   moved(before: Path, by: 'us' | 'peer'): void
   /**
    * The transport says that an answer is overdue. All paths are probed, the one in use too; if another one answers
-   * first, the connection moves there (the dialler by itself; the other side asks it to).
+   * first, the connection moves there (the dialler by itself; the other side asks it to). It ends when something is
+   * heard; calling it again meanwhile does nothing.
    */
   suspect(): void
-  /** The transport says that something was heard: the path in use works. */
-  heard(): void
-  /** The connection has ended. */
-  end(): void
+  /** The connection has ended; whoever still waits is rejected with the reason. */
+  end(reason: PeerloomError): void
+}
+
+/** What became of probes. */
+export interface PathsStats {
+  /** Datagrams of class `probe` that were received and dropped, by cause. */
+  readonly dropped: Readonly<Record<string, number>>
 }
 
 /**
@@ -76,10 +88,17 @@ export interface KeptPaths {
 export interface Paths {
   /** Keeps the paths of a connection. Made when first needed: a connection that never moves costs nothing. */
   keep(user: PathUser): KeptPaths
-  /** Has a transport say whose connection a probe is for. One at a time; the returned function takes it back. */
+  /**
+   * Has a transport say whose connection a probe is for, by the id that the transport chose for it. One at a time, or
+   * `ERR_STATE`; the returned function takes it back.
+   */
   serve(find: (tag: Uint8Array) => KeptPaths | undefined): () => void
-  /** Takes probes from a further socket or carrier, until the returned function is called. */
+  /**
+   * Takes probes from a further socket or carrier, until the returned function is called: then connections on it look
+   * for another path. Throws `ERR_STATE` if one with its `local` address, or the primary socket, is listened to already.
+   */
   listen(socket: DatagramSocket): () => void
+  stats(): PathsStats
 }
 
 export const Paths = token<Paths>('Paths')

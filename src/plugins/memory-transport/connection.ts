@@ -1,3 +1,4 @@
+import { NEVER } from 'rxjs'
 import {
   abortReason,
   CloseCode,
@@ -8,9 +9,10 @@ import {
   type Connection,
   type ConnectionStats,
   type Logger,
+  type Path,
   type Stream
 } from '../../kernel/index.js'
-import type { Address, NodeId } from '../../model/index.js'
+import { PeerloomError, type Address, type NodeId } from '../../model/index.js'
 import {
   DATA_PACKET_OVERHEAD,
   decodeFrames,
@@ -122,6 +124,24 @@ export class MemoryConnection implements Connection, StreamHost {
     return this.#closeInfo
   }
 
+  readonly paths$ = NEVER
+
+  get path(): Path {
+    return { local: this.remote, remote: this.remote }
+  }
+
+  get paths(): readonly Path[] {
+    return [this.path]
+  }
+
+  probe(): Promise<never> {
+    return Promise.reject(new PeerloomError('ERR_PATH', 'not yet'))
+  }
+
+  migrate(): Promise<never> {
+    return this.probe()
+  }
+
   /** True when both sides have proved who they are. */
   get proved(): boolean {
     return this.#proved
@@ -133,6 +153,7 @@ export class MemoryConnection implements Connection, StreamHost {
       sentBytes: this.#sentBytes,
       receivedBytes: this.#receivedBytes,
       lostPackets: this.#out.lost,
+      pathsLeft: Infinity,
       ...this.#streams.counts
     }
   }

@@ -69,6 +69,10 @@ export class Endpoint implements Transport {
     })
   }
 
+  carry(): () => void {
+    throw new PeerloomError('ERR_STATE', 'not yet')
+  }
+
   stats(): TransportStats {
     const proved = [...this.#connections.values()].filter((connection) => connection.proved).length
     return {

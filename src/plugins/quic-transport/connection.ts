@@ -1,3 +1,4 @@
+import { NEVER } from 'rxjs'
 import {
   abortReason,
   CloseCode,
@@ -8,6 +9,7 @@ import {
   type Connection,
   type ConnectionStats,
   type Logger,
+  type Path,
   type Stream
 } from '../../kernel/index.js'
 import type { Address, NodeId } from '../../model/index.js'
@@ -89,6 +91,24 @@ export class QuicConnection implements Connection, StreamOwner {
     return this.#driver.remote
   }
 
+  readonly paths$ = NEVER
+
+  get path(): Path {
+    return { local: this.remote, remote: this.remote }
+  }
+
+  get paths(): readonly Path[] {
+    return [this.path]
+  }
+
+  probe(): Promise<never> {
+    return Promise.reject(new PeerloomError('ERR_PATH', 'not yet'))
+  }
+
+  migrate(): Promise<never> {
+    return this.probe()
+  }
+
   get closeInfo(): CloseInfo | undefined {
     return this.#closeInfo
   }
@@ -152,6 +172,7 @@ export class QuicConnection implements Connection, StreamOwner {
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,
+      pathsLeft: Infinity,
       streams: this.#streams.size,
       ownStreams: this.#ownOpen,
       openedStreams: Math.floor(this.#nextOwn / STREAM_ID_STEP),

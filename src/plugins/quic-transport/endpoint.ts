@@ -140,6 +140,10 @@ export class Endpoint implements Transport, DriverHost {
     this.#configs.clear()
   }
 
+  carry(): () => void {
+    throw new PeerloomError('ERR_STATE', 'not yet')
+  }
+
   stats(): TransportStats {
     const { dialling, accepting, live } = this.#count
     return { connections: live, handshakes: dialling + accepting, dropped: this.#dispatch.dropped }

@@ -100,7 +100,7 @@ export class FakeConnection implements Partial<Connection> {
   stats(): ReturnType<Connection['stats']> {
     const { streams, ownStreams, openedStreams, acceptedStreams } = this
     const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...counts }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, pathsLeft: Infinity, ...counts }
   }
 
   get asConnection(): Connection {
@@ -147,6 +147,10 @@ export class FakeTransport implements Transport {
         reject(abortReason(signal))
       })
     }).finally(() => this.underWay--)
+  }
+
+  carry(): () => void {
+    return () => undefined
   }
 
   stats(): ReturnType<Transport['stats']> {

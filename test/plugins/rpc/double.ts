@@ -1,3 +1,4 @@
+import { NEVER } from 'rxjs'
 import {
   CloseCode,
   ConnectionClosedError,
@@ -166,6 +167,9 @@ export class ConnectionDouble implements Connection {
   readonly openedAt = 0
   readonly heardAt = 0
   readonly remote = Address.parse('127.0.0.1:4433')
+  readonly path = { local: this.remote, remote: this.remote }
+  readonly paths = [this.path]
+  readonly paths$ = NEVER
   readonly closed: Promise<CloseInfo>
   readonly streams = new Set<StreamDouble>()
   closeInfo: CloseInfo | undefined
@@ -217,6 +221,14 @@ export class ConnectionDouble implements Connection {
     return mine
   }
 
+  probe(): Promise<never> {
+    return Promise.reject(new PeerloomError('ERR_PATH', 'a double has no paths'))
+  }
+
+  migrate(): Promise<never> {
+    return this.probe()
+  }
+
   ping(): Promise<boolean> {
     return Promise.resolve(this.closeInfo === undefined)
   }
@@ -241,7 +253,7 @@ export class ConnectionDouble implements Connection {
 
   stats() {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, ...counts }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, pathsLeft: Infinity, ...counts }
   }
 }
 
