@@ -33,9 +33,9 @@ interface Scene extends PathsPair {
 }
 
 /** Moves while calls are made: between three paths, so that none is only there and back. */
-const MANY_MOVES = 30
-const CALLERS = 4
-const CALL_BYTES = 20_000
+const MANY_MOVES = 20
+const CALLERS = 3
+const CALL_BYTES = 5_000
 const REBINDINGS = 5
 
 /**
