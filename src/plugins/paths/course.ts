@@ -5,6 +5,9 @@ import { Questions, type Answer, type Asker, type Question, type QuestionOptions
 import { Returns } from './returns.js'
 import { Suspicion } from './suspicion.js'
 
+/** How soon a path is asked again for whose answer nobody waits. */
+const LEISURE_MS = 500
+
 /** What the course of a connection needs of the world. */
 export interface Surroundings extends Asker {
   /** Whether this side dialled, and so is the one that moves. */
@@ -148,7 +151,7 @@ export class Course {
     if (crowdedOut !== undefined) this.#tellLost(crowdedOut, now)
     if (!this.around.isCarried(before)) this.#lose(before, now)
     // Whether it was left for another or lost its address is not said; the path in use is asked for comparison.
-    else if (by === 'peer') for (const each of [before, path]) this.#askKnown(each, now)
+    else if (by === 'peer') for (const each of [before, path]) this.#askAtLeisure(each, now)
     for (const question of this.questions) {
       if (question.kind === 'come' && Path.equals(question.path, path)) {
         this.questions.settle(question, { path, rttMs: now - question.askedAt }, now)
@@ -173,15 +176,15 @@ export class Course {
     this.#scheduleRound()
     for (const path of this.book.proved) {
       if (this.#isAsked(path)) continue
-      this.#askKnown(path, now, (answer, at) => {
+      this.#askAtLeisure(path, now, (answer, at) => {
         const isSilent = answer === undefined && Path.equals(path, this.book.inUse)
         if (isSilent && this.around.heardAt() <= now && this.#reportedAt > now) this.suspect(at)
       })
     }
   }
 
-  #askKnown(path: Path, now: number, end: QuestionOptions['end'] = () => undefined): Question | undefined {
-    return this.ask({ kind: 'probe', path, timeoutMs: this.around.timeoutMs, end }, now)
+  #askAtLeisure(path: Path, now: number, end: QuestionOptions['end'] = () => undefined): void {
+    this.ask({ kind: 'probe', path, timeoutMs: this.around.timeoutMs, firstGapMs: LEISURE_MS, end }, now)
   }
 
   #doubt(now: number, isGone: boolean): void {
@@ -203,10 +206,11 @@ export class Course {
     if (!suspicion.beginRound()) return false
     for (const path of this.book.all) {
       if (suspicion.isGone && Path.equals(path, this.book.inUse)) continue
-      const question = this.#askKnown(path, now, (answer, at) => {
+      const end: QuestionOptions['end'] = (answer, at) => {
         suspicion.waiting--
         if (this.#suspicion === suspicion) this.#weigh(answer, at)
-      })
+      }
+      const question = this.ask({ kind: 'probe', path, timeoutMs: this.around.timeoutMs, end }, now)
       if (question !== undefined) suspicion.waiting++
     }
     return suspicion.waiting > 0
