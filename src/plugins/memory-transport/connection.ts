@@ -441,8 +441,8 @@ export class MemoryConnection implements Connection, StreamHost {
   /** When an answer is overdue, if the connection could go another way. */
   get #doubtDue(): number {
     if (this.#out.isEmpty || this.#doubted || this.#route.shown.ifKept?.hasOthers !== true) return Infinity
-    const { rttMs } = this.#out
-    const patienceMs = rttMs === 0 ? UNKNOWN_PATIENCE_MS : Math.max(MIN_PATIENCE_MS, PATIENCE_ROUND_TRIPS * rttMs)
+    const { isMeasured, rttMs } = this.#out
+    const patienceMs = isMeasured ? Math.max(MIN_PATIENCE_MS, PATIENCE_ROUND_TRIPS * rttMs) : UNKNOWN_PATIENCE_MS
     return Math.max(this.#heardAt, this.#askedAt) + patienceMs
   }
 

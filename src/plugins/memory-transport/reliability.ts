@@ -34,6 +34,8 @@ export class SendWindow {
   #backoff = 1
   /** Smoothed round-trip time in milliseconds; 0 until measured. */
   rttMs = 0
+  /** Whether a round trip was measured on the present way. */
+  isMeasured = false
   /** Packets that were sent again. */
   lost = 0
 
@@ -90,6 +92,7 @@ export class SendWindow {
 
   /** The way has changed: nothing is known of its round trip, and what is under way may be lost. Returns all of that. */
   restart(now: number): readonly Outgoing[] {
+    this.isMeasured = false
     this.rttMs = this.#variance = this.#duplicates = 0
     this.#backoff = 1
     this.#recoverUntil = this.#next
@@ -108,13 +111,14 @@ export class SendWindow {
   }
 
   get #timeoutMs(): number {
-    const guess = this.rttMs === 0 ? INITIAL_TIMEOUT_MS : this.rttMs + 4 * this.#variance
+    const guess = this.isMeasured ? this.rttMs + 4 * this.#variance : INITIAL_TIMEOUT_MS
     return Math.min(Math.max(guess, MIN_TIMEOUT_MS) * this.#backoff, MAX_TIMEOUT_MS)
   }
 
   /** A round trip took so many milliseconds. */
   measured(sample: number): void {
-    if (this.rttMs === 0) {
+    if (!this.isMeasured) {
+      this.isMeasured = true
       this.rttMs = sample
       this.#variance = sample / 2
     } else {

@@ -87,7 +87,10 @@ describe('the course of a connection', () => {
     const perRound = (near.sent + far.sent - before) / 4
     expect(perRound, 'three datagrams a path and round').to.be.at.most(9)
     world.wires[2]!.isAlive = false
+    const sent = near.sent + far.sent
     await clock.advance(25_000)
+    // Two rounds of the others, and two times four questions that nothing answers.
+    expect(near.sent + far.sent - sent).to.be.at.most(2 * 6 + 2 * 4)
     for (const side of [near, far]) expect(wiresOf(side)).to.have.members([0, 1])
     world.end()
     const { pending } = clock
