@@ -186,6 +186,24 @@ describe('the paths of memory-transport', () => {
     expect(inbound.paths).to.deep.equal([before])
   })
 
+  it('are gone with the only carrier, until another one works', async () => {
+    const { clock, a, b } = await connectedPair()
+    const carry = (): TestCarrier[] & { letGo: () => void } => {
+      const { near, far } = TestCarrier.pair(clock)
+      b.transport.carry(far)
+      return Object.assign([near, far], { letGo: a.transport.carry(near) })
+    }
+    const first = carry()
+    const outbound = await clock.until(a.transport.dial(b.identity.nodeId, first[1]!.local, { via: first[0] }))
+    first.letGo()
+    await clock.advance(1_000)
+    expect(outbound.path.local).to.deep.equal(first[0]!.local)
+    const second = carry()
+    await clock.until(outbound.probe(second[1]!.local, { via: second[0] }))
+    await clock.advance(100)
+    expect(outbound.path).to.deep.equal({ local: second[0]!.local, remote: second[1]!.local })
+  })
+
   it('stay where they are without a plugin that keeps them', async () => {
     const pair = await connectedPair({}, { paths: false })
     const { clock, a, b, outbound } = pair

@@ -109,6 +109,75 @@ describe('the course of a connection', () => {
     world.end()
   })
 
+  it('stays where it is when something is heard before another path has answered', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 300])
+    const { near, far } = world
+    await clock.until(near.probe(1))
+    world.talk()
+    await clock.advance(2_000)
+    world.wires[0]!.isAlive = false
+    await clock.advance(450)
+    world.wires[0]!.isAlive = true
+    await clock.advance(5_000)
+    expect([near, far].map(({ wire, moves }) => [wire, moves])).to.deep.equal([
+      [0, 0],
+      [0, 0]
+    ])
+    world.end()
+  })
+
+  it('goes on to the next path when one that has answered cannot be taken', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 30, 40])
+    const { near, far } = world
+    await clock.until(Promise.all([near.probe(1), near.probe(2)]))
+    world.wires[1]!.isNarrow = true
+    world.wires[0]!.isAlive = false
+    near.kept.suspect()
+    await clock.advance(4_000)
+    expect([near.wire, far.wire, near.moves]).to.deep.equal([2, 2, 2])
+    expect(typesOf(near)).to.include('lost 1')
+    world.end()
+  })
+
+  it('does not try a path that was proved long ago and is dead now', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 30])
+    const { near } = world
+    await clock.until(near.probe(1))
+    world.wires[1]!.isAlive = false
+    await clock.advance(3_000)
+    await clock.until(near.migrate(1).catch(() => undefined))
+    expect([near.wire, near.moves]).to.deep.equal([0, 0])
+    world.end()
+  })
+
+  it('keeps a path whose answer one has not waited for', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 300])
+    const { near } = world
+    world.talk()
+    await clock.until(near.probe(1))
+    await clock.until(near.probe(1, { timeoutMs: 100 }).catch(() => undefined))
+    expect(wiresOf(near)).to.deep.equal([0, 1])
+    world.end()
+  })
+
+  it('asks no more after a while where nothing answers', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 30, 40])
+    const { near } = world
+    await clock.until(Promise.all([near.probe(1), near.probe(2)]))
+    for (const wire of world.wires) wire.isAlive = false
+    near.kept.suspect()
+    await clock.advance(40_000)
+    const before = near.sent
+    await clock.advance(60_000)
+    expect(near.sent - before, 'three paths, four times in each of four rounds').to.be.at.most(3 * 4 * 4)
+    world.end()
+  })
+
   it('ends on a path that works, on both sides, whatever dies and comes back', async () => {
     const change = fc.record({
       at: fc.integer({ min: 0, max: 20_000 }),

@@ -78,8 +78,10 @@ describe('the plugin that keeps paths', () => {
       .to.throw(PeerloomError)
       .with.property('code', 'ERR_STATE')
     stop()
+    const stopAgain = keeper.listen(second)
     stop()
-    keeper.listen(second)()
+    expect(() => keeper.listen(second)).to.throw(PeerloomError, /^probes are taken/)
+    stopAgain()
     a.transport.carry(second)()
   })
 
