@@ -6,6 +6,9 @@ const DUPLICATE_ACKS = 3
 const MIN_TIMEOUT_MS = 200
 const MAX_TIMEOUT_MS = 5_000
 const INITIAL_TIMEOUT_MS = 1_000
+/** How long an answer may take before the way is doubted: a few round trips, and not less than acks may be late. */
+const PATIENCE_ROUND_TRIPS = 3
+const MIN_PATIENCE_MS = 300
 
 interface InFlight {
   readonly number: number
@@ -113,6 +116,11 @@ export class SendWindow {
   get #timeoutMs(): number {
     const guess = this.isMeasured ? this.rttMs + 4 * this.#variance : INITIAL_TIMEOUT_MS
     return Math.min(Math.max(guess, MIN_TIMEOUT_MS) * this.#backoff, MAX_TIMEOUT_MS)
+  }
+
+  /** How long an answer may take before the way is doubted. */
+  get patienceMs(): number {
+    return this.isMeasured ? Math.max(MIN_PATIENCE_MS, PATIENCE_ROUND_TRIPS * this.rttMs) : INITIAL_TIMEOUT_MS
   }
 
   /** A round trip took so many milliseconds. */
