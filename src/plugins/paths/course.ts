@@ -217,8 +217,11 @@ export class Course {
   }
 
   #weigh(answer: Answer | undefined, now: number): void {
-    const inUseWorks = answer !== undefined && Path.equals(answer.path, this.book.inUse)
-    this.#dispel(inUseWorks ? now : this.around.heardAt())
+    if (answer !== undefined && Path.equals(answer.path, this.book.inUse)) {
+      this.#endSuspicion()
+      return
+    }
+    this.#dispel(this.around.heardAt())
     if (answer !== undefined) this.#suspicion?.answered.push(answer.path)
     this.#goOn(now)
   }
@@ -234,7 +237,7 @@ export class Course {
     return suspicion.invitation !== undefined
   }
 
-  /** The path in use was heard on. */
+  /** Something was heard of the peer. */
   #dispel(heardAt: number): void {
     const suspicion = this.#suspicion
     if (suspicion !== undefined && !suspicion.isGone && heardAt > suspicion.since) this.#endSuspicion()

@@ -127,6 +127,21 @@ describe('the course of a connection', () => {
     world.end()
   })
 
+  it('is suspicious again after the path in use has answered at once', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [0, 0])
+    const { near } = world
+    await clock.until(near.probe(1))
+    near.kept.suspect()
+    await clock.advance(10)
+    expect([near.wire, near.moves]).to.deep.equal([0, 0])
+    world.wires[0]!.isAlive = false
+    near.kept.suspect()
+    await clock.advance(10)
+    expect([near.wire, near.moves]).to.deep.equal([1, 1])
+    world.end()
+  })
+
   it('goes on to the next path when one that has answered cannot be taken', async () => {
     const clock = new VirtualClock()
     const world = new Wires(clock, [20, 30, 40])
