@@ -9,11 +9,13 @@ import {
   RpcError,
   RpcRegistry,
   sleep,
+  StreamResetError,
   type CallOptions,
   type Client,
   type Connection,
   type Kernel,
   type Manifest,
+  type PoolDialOptions,
   type RegisterOptions
 } from './kernel/index.js'
 import { Contact, type NodeId } from './model/index.js'
@@ -21,6 +23,8 @@ import { Contact, type NodeId } from './model/index.js'
 interface Cancellable {
   readonly signal?: AbortSignal | undefined
 }
+
+type Connecting = Pick<PoolDialOptions, 'signal' | 'maxSilenceMs' | 'early'>
 
 /**
  * Another node, reachable or not. Holding one costs nothing; connecting happens when it is first called. It outlives
@@ -32,7 +36,8 @@ export interface Peer {
   /**
    * The peer's methods as functions. They connect when called, and live as long as the node. A call of a method marked
    * `idempotent` that is cut off (a connection ends, a plugin of either side is replaced) is made again, up to 3 times.
-   * So is any unary call that the peer has not seen, because it was just closing a connection that nobody used.
+   * So is any unary call that the peer has not seen, because it was just closing a connection that nobody used. A unary
+   * call of an `idempotent` method may be sent before the peer has answered, where the transport allows early data.
    */
   rpc<const M extends Manifest>(manifest: M, options?: RegisterOptions): Client<M>
   /** A live connection to the peer; rejects with a `ConnectError`. */
@@ -46,7 +51,7 @@ const REPEAT_DELAY_MS = 100
 
 export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
   const id = target instanceof Contact ? target.id : target
-  const connect = (options?: Cancellable & { readonly maxSilenceMs?: number }): Promise<Connection> =>
+  const connect = (options?: Connecting): Promise<Connection> =>
     // To connect twice does no harm: there is one connection a peer.
     repeatedly(kernel, options?.signal, async () => {
       const live = await kernel.resolve(ConnectionPool).check(id, options)
@@ -62,26 +67,31 @@ export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
 /** A client that outlives restarts: each call goes through the registry that is there then. */
 function lastingClient<const M extends Manifest>(
   kernel: Kernel,
-  connect: (options: Cancellable & { readonly maxSilenceMs?: number }) => Promise<Connection>,
+  connect: (options: Connecting) => Promise<Connection>,
   manifest: M,
   options?: RegisterOptions
 ): Client<M> {
   type Functions = Record<string, (...args: unknown[]) => unknown>
-  let made: { registry: RpcRegistry; careful: Functions; bold: Functions } | undefined
-  // What is repeated if it is lost need not wait until the peer has shown that it is still there.
-  const connectBoldly = ({ signal }: Cancellable): Promise<Connection> => connect({ signal, maxSilenceMs: Infinity })
-  const present = (): { careful: Functions; bold: Functions } => {
+  type Clients = Record<'careful' | 'bold' | 'early', Functions>
+  let made: { readonly registry: RpcRegistry; readonly clients: Clients } | undefined
+  // What is safe to repeat need not wait until the peer has shown that it is still there; nor, if it is repeated when it
+  // is lost, until a new connection has an answer.
+  const boldly = ({ signal }: Cancellable): Promise<Connection> => connect({ signal, maxSilenceMs: Infinity })
+  const early = ({ signal }: Cancellable): Promise<Connection> =>
+    connect({ signal, maxSilenceMs: Infinity, early: true })
+  const present = (): Clients => {
     const registry = kernel.resolve(RpcRegistry)
     if (made?.registry !== registry) {
-      const [careful, bold] = [connect, connectBoldly].map((to) => registry.client(to, manifest, options))
-      made = { registry, careful: careful as never, bold: bold as never }
+      const to = (target: typeof connect): Functions => registry.client(target, manifest, options) as never
+      made = { registry, clients: { careful: to(connect), bold: to(boldly), early: to(early) } }
     }
-    return made
+    return made.clients
   }
   const lasting = Object.entries(manifest).map(([name, method]): [string, unknown] => {
     const idempotent = 'idempotent' in method && method.idempotent
-    const call = (...args: unknown[]): unknown => present()[idempotent ? 'bold' : 'careful'][name]?.(...args)
     const kind = ('kind' in method ? method.kind : method.type).toLowerCase()
+    const way = !idempotent ? 'careful' : kind === 'unary' ? 'early' : 'bold'
+    const call = (...args: unknown[]): unknown => present()[way][name]?.(...args)
     const untilReplaced = async (args: readonly unknown[]): Promise<void> => {
       const { signal } = (args[kind === 'raw' ? 2 : 1] ?? {}) as CallOptions
       if (kernel.state === 'replacing') await kernel.settled({ signal })
@@ -135,8 +145,12 @@ async function repeatedly<T>(
   }
 }
 
-/** Whether a call never reached its peer: that closed the connection because there was no stream on it. */
+/**
+ * Whether a call never reached its peer: that closed the connection because there was no stream on it, or takes no
+ * further streams because it is stopping.
+ */
 function wasNotSeen(error: unknown): boolean {
+  if (error instanceof StreamResetError) return error.streamCode === CloseCode.SHUTDOWN
   return error instanceof ConnectionClosedError && error.info.by === 'peer' && error.info.code === CloseCode.IDLE
 }
 

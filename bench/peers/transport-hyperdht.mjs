@@ -26,7 +26,7 @@ export async function client(where) {
   }
 }
 
-function ductOf(connection) {
+export function ductOf(connection) {
   const duct = {
     write: (chunk) => connection.write(chunk),
     drained: () => new Promise((resolve) => connection.once('drain', resolve)),

@@ -1,8 +1,6 @@
 import type { Figure } from '../suite.js'
-import type { Line } from './contender.js'
+import type { Connect, Line } from './contender.js'
 import { memory, memoryOf, send } from './exchange.js'
-
-type Connect = () => Promise<Line>
 
 /** What a client process measures against a server process. `amount` is said for each. */
 export type Measure = (connect: Connect, amount: number, budgetMs: number) => Promise<Figure>
@@ -28,6 +26,7 @@ const bulk: Measure = async (connect, amount, budgetMs) => {
 const firstByte: Measure = async (connect, _, budgetMs) => {
   let ms = 0
   const reach = async (): Promise<void> => {
+    await connect.prepare?.()
     const begun = performance.now()
     const line = await connect()
     await send(await line.open(), 0)

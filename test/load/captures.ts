@@ -7,7 +7,7 @@ import { identity } from '#src/plugins/identity/index.js'
 import { quicTransportOptions } from '#src/plugins/quic-transport/options.js'
 import { isLongHeader, readLongHeader } from '#src/plugins/quic-transport/packet.js'
 import { loadQuiche, type NativeConnection } from '#src/plugins/quic-transport/quiche.js'
-import { makeConfig } from '#src/plugins/quic-transport/tls.js'
+import { makeConfig, TICKET_KEY_BYTES } from '#src/plugins/quic-transport/tls.js'
 import { connectedPair, startNode } from '../plugins/quic-transport/nodes.js'
 import { tapped } from '../plugins/quic-transport/wraps.js'
 import { byKind, type Corpus, type Kind } from './corpus.js'
@@ -96,8 +96,11 @@ async function earlyData(): Promise<Buffer[]> {
   await kernel.start()
   const [quiche, certificate] = await Promise.all([loadQuiche(), kernel.resolve(Identity).certificate()])
   await kernel.stop()
-  const config = makeConfig(quiche, certificate, parse(quicTransportOptions, {}), 1_200)
-  config.enableEarlyData()
+  const config = makeConfig(quiche, certificate, parse(quicTransportOptions, {}), {
+    datagramBytes: 1_200,
+    early: true,
+    ticketKey: randomBytes(TICKET_KEY_BYTES)
+  })
   const [here, there] = [1, 2].map((port) => ({ host: '127.0.0.1', port })) as [Address, Address]
   const connect = (): NativeConnection => quiche.Connection.connect(null, randomBytes(20), here, there, config)
   const client = connect()

@@ -7,6 +7,8 @@ import type { CloseInfo, Connection } from './transport.js'
 export type DialStep =
   | { readonly type: 'dialing'; readonly peer: NodeId; readonly address: Address }
   | { readonly type: 'failed'; readonly failure: CandidateFailure }
+  /** Only for those who asked for it: an early connection. The race goes on, and may end with another. */
+  | { readonly type: 'early'; readonly connection: Connection }
   | { readonly type: 'connected'; readonly connection: Connection }
 
 /** Why one address did not lead to the peer. */
@@ -32,6 +34,11 @@ export interface PoolDialOptions {
    * only later.
    */
   readonly maxSilenceMs?: number | undefined
+  /**
+   * Takes an early connection as well, on which only what is safe to repeat may be sent until it is confirmed, and which
+   * ends if the peer does not answer or is reached otherwise.
+   */
+  readonly early?: boolean | undefined
 }
 
 export interface PoolStats {
@@ -80,6 +87,11 @@ export interface ConnectionPool {
    * For taking streams: control-plane users take `peers$`.
    */
   onConnection(handler: (connection: Connection) => void): () => void
+  /**
+   * Called with each early connection that a peer makes, until the returned function is called. It is not one of the
+   * pool's yet: `onConnection` is called with it when it is confirmed, if there is room for it then.
+   */
+  onEarly(handler: (connection: Connection) => void): () => void
   /** Hot: peers that come and go. */
   readonly peers$: Observable<PeerChange>
   /** Closes the connection to a peer, if there is one. */

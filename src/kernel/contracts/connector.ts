@@ -7,6 +7,8 @@ import type { Connection } from './transport.js'
 
 export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined
+  /** Takes an early connection as well, as `PoolDialOptions.early` says. */
+  readonly early?: boolean | undefined
 }
 
 /** What is told of an attempt to connect: the look-up's steps, then those of the race. */

@@ -60,8 +60,9 @@ export interface MethodOptions {
   /** Milliseconds that a call may take; the registry's default unless given. The caller's own limit, if shorter, wins. */
   readonly timeoutMs?: number
   /**
-   * A call may be made twice without harm, so one that is cut off may be made again. It counts where the method is
-   * called, for unary methods of a `Peer`.
+   * A call may be made twice without harm. Where the method is called, one that is cut off is made again (for unary
+   * methods of a `Peer`). Where it is offered, a call may be run before its caller's handshake is done, if the transport
+   * takes early data: so it may be a copy, run once more and up to a minute late.
    */
   readonly idempotent?: boolean
 }

@@ -90,10 +90,22 @@ export interface Stream {
   onWritable: (() => void) | undefined
   /** Ends our side, sending the end together with the last bytes. Throws as `write` does; a second call does nothing. */
   end(last?: Uint8Array): void
-  /** Gives our side up: what was not sent yet is dropped, and the peer's reader sees `code`. Never throws. */
+  /**
+   * Gives our side up: what was not sent yet is dropped, and the peer's reader sees `code`, unless a bad link loses it.
+   * Never throws.
+   */
   reset(code: number): void
-  /** Asks the peer to stop sending; what still comes is dropped. The peer's writer sees `code`. Never throws. */
+  /**
+   * Asks the peer to stop sending; what still comes is dropped. The peer's writer sees `code`, unless a bad link loses it:
+   * it then writes to its end. Never throws.
+   */
   stop(code: number): void
+  /**
+   * How urgent what this side sends is beside the other streams of the connection: from 0, the most, to 7, the least
+   * (RFC 9218 §4.1); 3 unless set. More urgent streams go first, those of one urgency share, and the least urgent keep
+   * a small share. The peer is not told. Setting throws `ERR_INVALID_INPUT` for what is no such number.
+   */
+  urgency: number
   /** True when both sides are over and no callback will come any more. */
   readonly closed: boolean
   /** Called once when `closed` becomes true. */
@@ -111,6 +123,14 @@ export interface ConnectionStats {
   readonly sentBytes: number
   readonly receivedBytes: number
   readonly lostPackets: number
+  readonly lostBytes: number
+  /** Bytes that may be under way unacknowledged (RFC 9002 §7). */
+  readonly congestionWindowBytes: number
+  /** Messages handed to the network so far. */
+  readonly sentMessages: number
+  readonly receivedMessages: number
+  /** Messages dropped on this side, either way, because too many waited. */
+  readonly droppedMessages: number
   /** Streams that are open now. */
   readonly streams: number
   /** Of these, the ones that this side opened. */
@@ -131,6 +151,8 @@ export interface ConnectionStats {
  *
  * It exists only once the peer has proved its node id to this side. The dialler may send at once; if the accepting
  * side refuses the dialler, the connection is closed with `CloseCode.BAD_PEER` and nothing has reached a handler there.
+ *
+ * An {@link Connection.early early} one is given only to those who ask for such: `DialOptions.early`, `Transport.onEarly`.
  */
 export interface Connection {
   /** Unique in this process; for logs and events. */
@@ -179,6 +201,15 @@ export interface Connection {
    * again replaces the handler; `undefined` lets new ones wait again.
    */
   onStream: ((stream: Stream) => void) | undefined
+  /**
+   * True while the handshake is not done: the dialler sends before it has an answer, by a ticket of an earlier connection
+   * (0-RTT, RFC 9001 §4.6). Who the peer is, is proved; but what comes by an early connection on the accepting side may
+   * be a recording of what the peer has sent before. Once it is false, what has come and comes is no recording. It stays
+   * true if the connection ends first.
+   */
+  readonly early: boolean
+  /** Resolves with true once `early` is false, and with false if the connection ends before. Never rejects. */
+  confirmed(): Promise<boolean>
   /** When something was heard of the peer last, by `Clock.monotonic`. */
   readonly heardAt: number
   /**
@@ -186,8 +217,27 @@ export interface Connection {
    * connection has ended; a peer that is gone is silence. Never rejects.
    */
   ping(): Promise<boolean>
+  /**
+   * Sends a message that may be lost or overtaken (RFC 9221), in one packet; it waits for the congestion window as
+   * everything does. False: too many wait already, and this one was dropped. Throws `ERR_MESSAGE_SIZE` if it is longer
+   * than `maxMessageBytes`, and {@link ConnectionClosedError}. The bytes may be changed afterwards.
+   */
+  sendMessage(message: Uint8Array): boolean
+  /** The longest message, in bytes, that can be sent now; 0 if the peer takes none, or the connection has ended. */
+  readonly maxMessageBytes: number
+  /**
+   * Takes the messages that the peer sends; each is the handler's to keep. Without one the newest few wait here. Setting
+   * it again replaces the handler; `undefined` lets new ones wait again.
+   */
+  onMessage: ((message: Uint8Array) => void) | undefined
   /** Closes at once; the peer sees code and reason. Streams fail with {@link ConnectionClosedError}. Idempotent. */
   close(code?: number, reason?: string): void
+  /**
+   * Closes as `close` does, but as soon as what was written has been delivered and the streams that one side has ended
+   * are over; after a short time that the transport sets in any case. Until then there are no further streams: to open
+   * one fails with a {@link ConnectionClosedError}, and those of the peer are given up with `code`. Never rejects.
+   */
+  drain(code?: number, reason?: string): Promise<CloseInfo>
   /** How it ended, or `undefined` while it lives. */
   readonly closeInfo: CloseInfo | undefined
   /** Resolves, never rejects, when it has ended for whatever cause. */
@@ -199,12 +249,30 @@ export interface DialOptions {
   readonly signal?: AbortSignal | undefined
   /** The socket or carrier to dial from; the primary one unless given. The transport must carry it. */
   readonly via?: DatagramSocket | undefined
+  /**
+   * Asks for an early connection. It is called, at most once and before `dial` resolves, with the connection that `dial`
+   * resolves with if the peer answers; if not, that connection ends. What is sent until then may reach the peer more than
+   * once, and late, so it must be safe to repeat. Not called where there is no ticket or the transport does not allow it.
+   */
+  readonly early?: ((connection: Connection) => void) | undefined
 }
+
+/** Handshakes by who began them: this node or others. */
+export type HandshakeCounts = Readonly<Record<'dialled' | 'accepted', number>>
 
 export interface TransportStats {
   readonly connections: number
   /** Handshakes under way. */
   readonly handshakes: number
+  /** Handshakes so far that ended in a connection. */
+  readonly handshakesMade: HandshakeCounts
+  /** Handshakes so far that did not: refused, cancelled, or not done in time. */
+  readonly handshakesFailed: HandshakeCounts
+  /** Datagrams and their bytes so far, those of ended connections, of handshakes and of none included. */
+  readonly sent: number
+  readonly sentBytes: number
+  readonly received: number
+  readonly receivedBytes: number
   /** Datagrams dropped, and peers turned away, by cause. */
   readonly dropped: Readonly<Record<string, number>>
 }
@@ -232,6 +300,11 @@ export interface Transport {
    * already, and `ERR_LIMIT`.
    */
   carry(socket: DatagramSocket): () => void
+  /**
+   * Takes the early connections of others. Each is given to `onConnection` as well when its handshake is done. Where
+   * nobody takes them, what they send waits until then.
+   */
+  onEarly?: ((connection: Connection) => void) | undefined
   stats(): TransportStats
 }
 

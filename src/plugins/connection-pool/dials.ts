@@ -1,4 +1,4 @@
-import { throwError, type Observable } from 'rxjs'
+import { filter, throwError, type Observable } from 'rxjs'
 import { Address, PeerloomError, type NodeId } from '../../model/index.js'
 import {
   type Connection,
@@ -57,16 +57,16 @@ export class Dials {
   join(
     peer: NodeId,
     addresses: readonly Address[],
-    options: { attempt: string | undefined; doubtful?: Connection; headStart?: boolean }
+    options: { attempt: string | undefined; doubtful?: Connection; headStart?: boolean; early?: boolean | undefined }
   ): Observable<DialStep> {
-    const { attempt, doubtful, headStart = true } = options
+    const { attempt, doubtful, headStart = true, early = false } = options
     let entry = this.#races.get(peer)
     if (entry === undefined) {
       const { maxConnections } = this.setting.ctx.config
       if (this.#races.size >= maxConnections) {
         return throwError(() => new PeerloomError('ERR_LIMIT', `${String(maxConnections)} peers are being dialled`))
       }
-      entry = this.#begin(peer, doubtful, headStart)
+      entry = this.#begin(peer, doubtful, headStart, early)
       this.#races.set(peer, entry)
     }
     if (attempt !== undefined && !entry.attempts.has(attempt) && entry.attempts.size < MAX_ATTEMPTS) {
@@ -74,10 +74,12 @@ export class Dials {
       for (const step of entry.told) this.#tell(peer, step, [attempt])
     }
     entry.race.add(doubtful === undefined ? addresses : [doubtful.remote, ...addresses])
-    return entry.race.steps$
+    const { steps$ } = entry.race
+    // Whoever shares the race and cannot use an early connection waits for one that is confirmed.
+    return early ? steps$ : steps$.pipe(filter(({ type }) => type !== 'early'))
   }
 
-  #begin(peer: NodeId, doubtful: Connection | undefined, headStart: boolean): RaceEntry {
+  #begin(peer: NodeId, doubtful: Connection | undefined, headStart: boolean, early: boolean): RaceEntry {
     const { transport, datagrams, admit } = this.setting
     const { clock, config } = this.setting.ctx
     const attempts = new Set<string>()
@@ -90,7 +92,8 @@ export class Dials {
       timeoutMs: config.dialTimeoutMs,
       headStartMs: doubtful !== undefined && headStart ? answerLimitMs(doubtful) : 0,
       loopbackFirst: Address.scope(datagrams.primary.local) === 'loopback',
-      dial: (address, signal) => transport.dial(peer, address, { signal }),
+      early,
+      dial: (address, signal, onEarly) => transport.dial(peer, address, { signal, early: onEarly }),
       resolve: (host, signal) => datagrams.resolve(host, { signal }),
       admit: (connection, ms) =>
         admit(connection, ms, [...attempts], doubtful?.heardAt === heardAt ? doubtful : undefined),

@@ -18,8 +18,12 @@ export const connectionPool = definePlugin({
     transport.onConnection = (connection) => {
       pool.accept(connection)
     }
+    transport.onEarly = (connection) => {
+      pool.acceptEarly(connection)
+    }
     ctx.defer(() => {
       transport.onConnection = undefined
+      transport.onEarly = undefined
       return pool.stop()
     })
     return { pool }

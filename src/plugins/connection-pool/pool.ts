@@ -48,7 +48,7 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
   readonly #ownWishes = this.#wishes.owner().wishes
   readonly #residence: Residence
   readonly #sweep: IdleSweep
-  readonly #emitter = new EventEmitter<{ connection: [Connection] }>()
+  readonly #emitter = new EventEmitter<{ connection: [Connection]; early: [Connection] }>()
   readonly #changes = new Subject<PeerChange>()
   readonly peers$: Observable<PeerChange> = this.#changes.asObservable()
 
@@ -118,7 +118,7 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
     return new Promise((resolve, reject) => {
       this.dial$(contact, options).subscribe({
         next: (step) => {
-          if (step.type === 'connected') resolve(step.connection)
+          if (step.type === 'connected' || step.type === 'early') resolve(step.connection)
           else if (step.type === 'failed') candidates.push(step.failure)
         },
         error: reject,
@@ -139,6 +139,16 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
     for (const connection of this.#roster.connections) if (isLive(connection)) entry(connection)
     return () => {
       this.#emitter.off('connection', entry)
+    }
+  }
+
+  onEarly(handler: (connection: Connection) => void): () => void {
+    const entry = (connection: Connection): void => {
+      this.#hand(connection, handler)
+    }
+    this.#emitter.on('early', entry)
+    return () => {
+      this.#emitter.off('early', entry)
     }
   }
 
@@ -180,17 +190,21 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
     this.#dials.arrive(connection, dialsPrevail(this.on.identity.nodeId, peer))
   }
 
-  /** Closes everything. Resolves when the connections are closed. */
+  /** Shows an early connection to those who take such. It gets no place yet: it may be a recording of one. */
+  acceptEarly(connection: Connection): void {
+    if (connection.peer !== this.on.identity.nodeId) this.#emitter.emit('early', connection)
+  }
+
+  /** Drains and closes everything. Resolves when the connections are closed. */
   async stop(): Promise<void> {
     this.#emitter.removeAllListeners()
     this.#sweep.stop()
     const { connections } = this.#roster
-    for (const connection of connections) connection.close(CloseCode.SHUTDOWN, 'the node is stopping')
-    await Promise.all(connections.map(({ closed }) => closed))
+    await Promise.all(connections.map((each) => each.drain(CloseCode.SHUTDOWN, 'the node is stopping')))
     this.#changes.complete()
   }
 
-  #dial({ id: peer, addresses }: Contact, { attempt, maxSilenceMs }: PoolDialOptions): Observable<DialStep> {
+  #dial({ id: peer, addresses }: Contact, { attempt, maxSilenceMs, early }: PoolDialOptions): Observable<DialStep> {
     if (peer === this.on.identity.nodeId) {
       return throwError(() => new InvalidInputError(`${peer} is this node itself, which cannot be dialled`))
     }
@@ -199,7 +213,7 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
       if (!this.#dials.has(peer) && !this.#residence.hasRoomFor(this.#dials.size)) {
         return throwError(() => this.#limitError())
       }
-      return this.#dials.join(peer, addresses, { attempt })
+      return this.#dials.join(peer, addresses, { attempt, early })
     }
     if (this.#liveness.isFresh(entry, maxSilenceMs)) {
       return of({ type: 'connected', connection: this.#liveness.handOut(entry) })

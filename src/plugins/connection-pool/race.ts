@@ -30,7 +30,9 @@ export interface RaceSetting {
   /** How long the first dial waits, because the peer may be heard of by other means. */
   readonly headStartMs: number
   readonly loopbackFirst: boolean
-  dial(address: Address, signal: AbortSignal): Promise<Connection>
+  /** Whether early connections are wanted. */
+  readonly early: boolean
+  dial(address: Address, signal: AbortSignal, early?: (connection: Connection) => void): Promise<Connection>
   resolve(host: string, signal: AbortSignal): Promise<readonly string[]>
   /** Takes a dialled connection into the pool and gives the one that is kept, which may be another. May throw. */
   admit(connection: Connection, ms: number): Connection
@@ -67,8 +69,8 @@ export class Race {
       return () => {
         this.#end()
       }
-      // Each candidate gives at most two steps.
-    }).pipe(share({ connector: () => new ReplaySubject<DialStep>(2 * MAX_CANDIDATES + 1) }))
+      // Each candidate gives at most three steps.
+    }).pipe(share({ connector: () => new ReplaySubject<DialStep>(3 * MAX_CANDIDATES + 1) }))
   }
 
   /** Adds the addresses that the race does not know yet. */
@@ -186,7 +188,10 @@ export class Race {
     if (this.#over) return
     let connection: Connection
     try {
-      connection = await this.setting.dial(address, this.#controller.signal)
+      const early = (made: Connection): void => {
+        if (this.#pending.has(address)) this.#emit({ type: 'early', connection: made })
+      }
+      connection = await this.setting.dial(address, this.#controller.signal, this.setting.early ? early : undefined)
     } catch (error) {
       this.#fail(address, error, 'ERR_DIAL')
       this.#next()

@@ -9,6 +9,7 @@ export class PoolView implements ConnectionPool {
   readonly dial$: ConnectionPool['dial$']
   readonly dial: ConnectionPool['dial']
   readonly onConnection: ConnectionPool['onConnection']
+  readonly onEarly: ConnectionPool['onEarly']
   readonly disconnect: ConnectionPool['disconnect']
 
   constructor(
@@ -20,6 +21,7 @@ export class PoolView implements ConnectionPool {
     this.dial$ = pool.dial$.bind(pool)
     this.dial = pool.dial.bind(pool)
     this.onConnection = pool.onConnection.bind(pool)
+    this.onEarly = pool.onEarly.bind(pool)
     this.disconnect = pool.disconnect.bind(pool)
   }
 

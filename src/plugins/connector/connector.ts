@@ -25,6 +25,7 @@ import {
   type ConnectStep,
   type Identity,
   type PluginContext,
+  type PoolDialOptions,
   type Router
 } from '../../kernel/index.js'
 import { dialContacts } from './dial-contacts.js'
@@ -45,6 +46,8 @@ type Context = PluginContext<v.InferOutput<typeof connectorOptions>>
 
 interface Attempt {
   readonly id: string
+  /** Whether its first caller takes an early connection; those who join and do not are not told of it. */
+  readonly early: boolean | undefined
   /** Dials of contacts that callers handed in meanwhile: they join the race that runs, at whatever stage. */
   readonly hinted: Subscription
   readonly steps$: Observable<ConnectStep>
@@ -64,21 +67,24 @@ export class PathFinder implements Connector {
   ) {}
 
   connect$(target: NodeId | Contact, options: ConnectOptions = {}): Observable<ConnectStep> {
-    return defer(() => this.#join(target)).pipe(untilAborted(options.signal))
+    return defer(() => this.#join(target, options)).pipe(
+      filter(({ type }) => type !== 'early' || options.early === true),
+      untilAborted(options.signal)
+    )
   }
 
   connect(target: NodeId | Contact, options: ConnectOptions = {}): Promise<Connection> {
     return new Promise((resolve, reject) => {
       this.connect$(target, options).subscribe({
         next: (step) => {
-          if (step.type === 'connected') resolve(step.connection)
+          if (step.type === 'connected' || step.type === 'early') resolve(step.connection)
         },
         error: reject
       })
     })
   }
 
-  #join(target: NodeId | Contact): Observable<ConnectStep> {
+  #join(target: NodeId | Contact, { early }: ConnectOptions): Observable<ConnectStep> {
     const contact = typeof target === 'string' ? undefined : target
     const peer = typeof target === 'string' ? target : target.id
     if (!NodeId.is(peer)) return throwError(() => new InvalidInputError(`not a node id: ${String(peer).slice(0, 60)}`))
@@ -86,16 +92,16 @@ export class PathFinder implements Connector {
       return throwError(() => new InvalidInputError(`${peer} is this node itself, which cannot be dialled`))
     }
     const running = this.#attempts.get(peer)
-    if (running === undefined) return this.#begin(peer, contact).steps$
+    if (running === undefined) return this.#begin(peer, contact, early).steps$
     if (contact !== undefined) {
       running.hints.next(contact)
-      const dial = this.on.pool.dial$(contact, { attempt: running.id })
+      const dial = this.on.pool.dial$(contact, { attempt: running.id, early: running.early })
       running.hinted.add(dial.subscribe({ error: () => undefined }))
     }
     return running.steps$
   }
 
-  #begin(peer: NodeId, contact: Contact | undefined): Attempt {
+  #begin(peer: NodeId, contact: Contact | undefined, early: boolean | undefined): Attempt {
     const { clock, random } = this.ctx
     const id = Buffer.from(random.bytes(ATTEMPT_ID_BYTES)).toString('base64url')
     const startedAt = clock.monotonic()
@@ -105,7 +111,7 @@ export class PathFinder implements Connector {
       hinted.unsubscribe()
       if (this.#attempts.get(peer) === attempt) this.#attempts.delete(peer)
     }
-    const steps$ = this.#path(peer, contact, hints, id).pipe(
+    const steps$ = this.#path(peer, contact, hints, { attempt: id, early }).pipe(
       untilAborted(this.ctx.signal),
       map((step): ConnectStep => ({ ...step, attempt: id })),
       tap({
@@ -125,16 +131,21 @@ export class PathFinder implements Connector {
       finalize(end),
       share({ connector: () => new ReplaySubject<ConnectStep>(MAX_REPLAYED_STEPS) })
     )
-    const attempt: Attempt = { id, hinted, steps$, hints }
+    const attempt: Attempt = { id, early, hinted, steps$, hints }
     this.#attempts.set(peer, attempt)
     return attempt
   }
 
   /** The pipeline. A further way to reach a node is one more stage here. */
-  #path(peer: NodeId, contact: Contact | undefined, hints: Observable<Contact>, attempt: string): Observable<PathStep> {
+  #path(
+    peer: NodeId,
+    contact: Contact | undefined,
+    hints: Observable<Contact>,
+    { attempt, early }: Pick<PoolDialOptions, 'attempt' | 'early'>
+  ): Observable<PathStep> {
     const { router, pool } = this.on
     const { clock, config } = this.ctx
-    const dial = dialContacts(pool, { attempt, tried: new Set() })
+    const dial = dialContacts(pool, { attempt, early, tried: new Set() })
     // A peer that has come to us needs no looking up; what is being dialled is the pool's to settle.
     const arrived = pool.peers$.pipe(filter(({ type, connection }) => type === 'connected' && connection.peer === peer))
     return liveConnection(pool, peer, { attempt }).pipe(

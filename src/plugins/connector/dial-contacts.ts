@@ -6,7 +6,7 @@ import type { ConnectStage, PathStep } from './stage.js'
 /** Addresses that one attempt dials; further ones are ignored. */
 export const MAX_ADDRESSES = 64
 
-export interface DialContactsOptions extends Pick<PoolDialOptions, 'attempt'> {
+export interface DialContactsOptions extends Pick<PoolDialOptions, 'attempt' | 'early'> {
   /**
    * Addresses that were dialled before, as text; those dialled are added. Stages that share it try each address once.
    */
@@ -18,11 +18,11 @@ export interface DialContactsOptions extends Pick<PoolDialOptions, 'attempt'> {
  * connection ends it all, the look-up included. Passes every step on and adds those of the dials.
  */
 export function dialContacts(pool: ConnectionPool, options: DialContactsOptions = {}): ConnectStage {
-  const { attempt, tried = new Set<string>() } = options
+  const { attempt, early, tried = new Set<string>() } = options
   const dial = (step: PathStep): Observable<PathStep> => {
     if (step.type !== 'contact') return EMPTY
     const untried = untriedOf(step.contact, tried)
-    return untried === undefined ? EMPTY : pool.dial$(untried, { attempt })
+    return untried === undefined ? EMPTY : pool.dial$(untried, { attempt, early })
   }
   return (source) =>
     source.pipe(

@@ -18,6 +18,7 @@ const HELLO = 0x41
 const WELCOME = 0x42
 const DATA = 0x43
 const CLOSE = 0x44
+const MESSAGE = 0x45
 
 /** One datagram. `to` is the connection id that its receiver chose, `from` the sender's own, each in hexadecimal. */
 export type Packet =
@@ -46,6 +47,7 @@ export type Packet =
    */
   | { kind: 'data'; to: string; serial: number; ack: number; number: number; frames: Uint8Array }
   | { kind: 'close'; to: string; code: number; reason: string }
+  | { kind: 'message'; to: string; message: Uint8Array }
 
 /** What a data packet carries. */
 export type Frame =
@@ -64,6 +66,8 @@ const FRAME_TYPES = ['proof', 'stream', 'reset', 'stop', 'credit', 'streams', 'p
 /** The most bytes that a stream frame adds to its data, and a data packet to its frames. */
 export const STREAM_FRAME_OVERHEAD = 2 + 8 + 2
 export const DATA_PACKET_OVERHEAD = 1 + CONNECTION_ID_BYTES + 8 + 8 + 8
+/** The bytes that a message packet adds to its message. */
+export const MESSAGE_PACKET_OVERHEAD = 1 + CONNECTION_ID_BYTES
 
 export function encodePacket(packet: Packet): Uint8Array {
   const out = new Writer()
@@ -84,6 +88,9 @@ export function encodePacket(packet: Packet): Uint8Array {
     case 'close':
       out.byte(CLOSE).raw(hex(packet.to)).integer(packet.code)
       out.block(shortened(packet.reason))
+      break
+    case 'message':
+      out.byte(MESSAGE).raw(hex(packet.to)).raw(packet.message)
   }
   return out.done()
 }
@@ -124,6 +131,8 @@ function readPacket(input: Reader): Packet | undefined {
       }
     case CLOSE:
       return { kind: 'close', to: connectionId(), code: input.integer(), reason: text(input, MAX_REASON_BYTES) }
+    case MESSAGE:
+      return { kind: 'message', to: connectionId(), message: input.rest() }
     default:
       return undefined
   }

@@ -3,12 +3,14 @@ import {
   abortReason,
   CloseCode,
   ConnectionClosedError,
+  Drain,
   type Clock,
   type ClockTimer,
   type CloseInfo,
   type Connection,
   type ConnectionStats,
   type DatagramSocket,
+  type Draining,
   type KeptPaths,
   type Logger,
   type Path,
@@ -23,13 +25,16 @@ import {
   decodeFrames,
   encodeFrame,
   encodePacket,
+  MESSAGE_PACKET_OVERHEAD,
   SIGNATURE_BYTES,
   STREAM_FRAME_OVERHEAD,
   type Frame,
   type Packet
 } from './codec.js'
-import { ReceiveWindow, SendWindow, type Outgoing } from './reliability.js'
+import { Messages, type MessageHost } from './messages.js'
+import { ReceiveWindow, SendWindow, WINDOW_PACKETS, type Outgoing } from './reliability.js'
 import { Route } from './route.js'
+import { SendOrder } from './send-order.js'
 import { StreamTable } from './stream-table.js'
 import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
 
@@ -55,6 +60,10 @@ export interface ConnectionSetup {
   readonly maxStreams: number
   /** Streams that the peer lets this side open at first. */
   readonly peerMaxStreams: number
+  /** Messages that may wait, either way. */
+  readonly maxQueuedMessages: number
+  /** How long a drain may take, in milliseconds. */
+  readonly drainMs: number
   readonly idleTimeoutMs: number
   readonly keepAliveMs: number
   /** Until when an inbound connection must be proved, in milliseconds from now. */
@@ -80,7 +89,7 @@ export interface ConnectionHost {
 }
 
 /** One connection: packets in order on one side, streams on the other. */
-export class MemoryConnection implements Connection, StreamHost {
+export class MemoryConnection implements Connection, StreamHost, MessageHost, Draining {
   readonly id: string
   readonly peer: NodeId
   readonly direction: 'inbound' | 'outbound'
@@ -88,13 +97,16 @@ export class MemoryConnection implements Connection, StreamHost {
   readonly protocol: string
   readonly closed: Promise<CloseInfo>
   readonly connection = this
+  /** There are no tickets here. */
+  readonly early = false
   openedAt: number
 
   readonly #out = new SendWindow()
   readonly #in = new ReceiveWindow()
   readonly #frames: Frame[] = []
   readonly #streams: StreamTable
-  readonly #senders = new Set<MemoryStream>()
+  readonly #senders = new SendOrder()
+  readonly #messages: Messages
   readonly #route: Route
   #serial = 0
   #proved: boolean
@@ -112,6 +124,7 @@ export class MemoryConnection implements Connection, StreamHost {
   #doubted = false
   #sentBytes = 0
   #receivedBytes = 0
+  #drain: Drain | undefined
   #closeInfo: CloseInfo | undefined
   #resolveClosed!: (info: CloseInfo) => void
   /** A sign of life that is waited for. */
@@ -128,6 +141,7 @@ export class MemoryConnection implements Connection, StreamHost {
     this.protocol = setup.protocol
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     this.#proved = setup.direction === 'outbound'
+    this.#messages = new Messages(this, setup.maxQueuedMessages)
     this.#streams = new StreamTable(this, { ...setup, dialler: setup.direction === 'outbound' })
     this.#route = new Route(setup, {
       clock: host.clock,
@@ -188,6 +202,11 @@ export class MemoryConnection implements Connection, StreamHost {
       receivedBytes: this.#receivedBytes,
       lostPackets: this.#out.lost,
       pathsLeft: Infinity,
+      lostBytes: this.#out.lostBytes,
+      congestionWindowBytes: WINDOW_PACKETS * this.setup.maxDatagramBytes,
+      sentMessages: this.#messages.sent,
+      receivedMessages: this.#messages.received,
+      droppedMessages: this.#messages.dropped,
       ...this.#streams.counts
     }
   }
@@ -202,6 +221,7 @@ export class MemoryConnection implements Connection, StreamHost {
 
   tryOpen(): Stream | undefined {
     if (this.#closeInfo !== undefined) throw new ConnectionClosedError(this.#closeInfo)
+    if (this.#drain !== undefined) throw this.#drain.refusal
     return this.#streams.tryOpen()
   }
 
@@ -215,6 +235,10 @@ export class MemoryConnection implements Connection, StreamHost {
     return this.#heardAt
   }
 
+  confirmed(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
   ping(): Promise<boolean> {
     if (this.#closeInfo !== undefined) return Promise.resolve(false)
     if (this.#ping === undefined) {
@@ -225,6 +249,23 @@ export class MemoryConnection implements Connection, StreamHost {
     return this.#ping.answered
   }
 
+  sendMessage(message: Uint8Array): boolean {
+    if (this.#closeInfo !== undefined) throw new ConnectionClosedError(this.#closeInfo)
+    return this.#messages.send(message)
+  }
+
+  get maxMessageBytes(): number {
+    return this.#closeInfo === undefined ? this.setup.maxDatagramBytes - MESSAGE_PACKET_OVERHEAD : 0
+  }
+
+  get onMessage(): ((message: Uint8Array) => void) | undefined {
+    return this.#messages.handler
+  }
+
+  set onMessage(handler) {
+    this.#messages.handler = handler
+  }
+
   close(code: number = CloseCode.OK, reason = ''): void {
     if (this.#closeInfo !== undefined) return
     const packet = { kind: 'close', to: this.setup.remoteConnectionId, code: wireCode(code), reason } as const
@@ -232,8 +273,29 @@ export class MemoryConnection implements Connection, StreamHost {
     this.#finish({ code: packet.code, reason, by: 'us', transport: false })
   }
 
+  drain(code: number = CloseCode.OK, reason = ''): Promise<CloseInfo> {
+    const { drainMs } = this.setup
+    if (!this.#proved || drainMs === 0) this.close(code, reason)
+    if (this.#closeInfo === undefined && this.#drain === undefined) {
+      this.#drain = new Drain(this, this.host.clock, { code, reason, drainMs })
+      this.#streams.refuse(this.#drain.refusal)
+      // A ping is acked at once, and all that was sent before with it.
+      if (!this.isAcknowledged) this.sendFrame({ type: 'ping' })
+      this.#drain.look()
+    }
+    return this.closed
+  }
+
+  get isBusy(): boolean {
+    return !this.#senders.isEmpty || this.#streams.isBusy
+  }
+
+  get isAcknowledged(): boolean {
+    return this.#out.isEmpty && this.#frames.length === 0
+  }
+
   /** Takes a packet of the peer's. */
-  receive(packet: Extract<Packet, { kind: 'data' | 'close' }>, bytes: number, path: Path): void {
+  receive(packet: Extract<Packet, { kind: 'data' | 'close' | 'message' }>, bytes: number, path: Path): void {
     if (this.#closeInfo !== undefined) return
     this.#receivedBytes += bytes
     this.#heardAt = this.host.clock.monotonic()
@@ -242,8 +304,14 @@ export class MemoryConnection implements Connection, StreamHost {
       return
     }
     this.#doubted = false
-    this.#route.heard(path, packet.serial)
     this.#answerPing(true)
+    if (packet.kind === 'message') {
+      // It may have overtaken the dialler's proof: nothing is delivered before that.
+      if (this.#proved) this.#messages.receive(packet.message)
+      else this.#messages.dropped++
+      return
+    }
+    this.#route.heard(path, packet.serial)
     const again = this.#out.ack(packet.ack, packet.number === 0, this.#heardAt)
     if (again === false) {
       this.close(CloseCode.PROTOCOL, 'an ack for what was never sent')
@@ -258,7 +326,7 @@ export class MemoryConnection implements Connection, StreamHost {
       this.#pinged = false
       this.#ackDue = this.#heardAt + (urgent ? 0 : MAX_ACK_DELAY_MS)
     }
-    this.#queueFlush()
+    this.queueFlush()
   }
 
   #receiveFrames(payload: Uint8Array): void {
@@ -301,16 +369,21 @@ export class MemoryConnection implements Connection, StreamHost {
 
   wantsToSend(stream: MemoryStream): void {
     this.#senders.add(stream)
-    this.#queueFlush()
+    this.queueFlush()
+  }
+
+  withdraw(stream: MemoryStream): boolean {
+    return this.#senders.delete(stream)
   }
 
   sendFrame(frame: Frame): void {
     this.#frames.push(frame)
-    this.#queueFlush()
+    this.queueFlush()
   }
 
   retire(stream: MemoryStream): void {
     this.#streams.retire(stream)
+    if (this.#drain !== undefined) this.queueFlush()
   }
 
   call(callback: (() => void) | undefined): void {
@@ -323,17 +396,21 @@ export class MemoryConnection implements Connection, StreamHost {
 
   // Sending.
 
-  #queueFlush(): void {
+  queueFlush(): void {
     if (this.#flushQueued || this.#closeInfo !== undefined) return
     this.#flushQueued = true
     queueMicrotask(() => {
       this.#flushQueued = false
       if (this.#closeInfo === undefined) this.#flush()
+      this.#drain?.look()
     })
   }
 
   #flush(): void {
     const now = this.host.clock.monotonic()
+    for (let message = this.#messages.take(); message !== undefined; message = this.#messages.take()) {
+      this.#transmit({ kind: 'message', to: this.setup.remoteConnectionId, message })
+    }
     const drained = new Set<MemoryStream>()
     while (this.#out.hasRoom) {
       const payload = this.#nextPayload(drained)
@@ -346,7 +423,7 @@ export class MemoryConnection implements Connection, StreamHost {
     for (const stream of drained) stream.taken()
   }
 
-  /** As many frames as fit into one packet, control frames first, then one piece of each stream in turn. */
+  /** As many frames as fit into one packet: control frames first, then one piece of each stream in its order. */
   #nextPayload(drained: Set<MemoryStream>): Uint8Array | undefined {
     const parts: Uint8Array[] = []
     let room = this.setup.maxDatagramBytes - DATA_PACKET_OVERHEAD
@@ -360,9 +437,10 @@ export class MemoryConnection implements Connection, StreamHost {
       if (frame === undefined) break
       put(frame)
     }
-    for (const stream of this.#senders) {
-      if (room <= STREAM_FRAME_OVERHEAD) break
-      this.#senders.delete(stream)
+    const senders = this.#senders.next()
+    while (room > STREAM_FRAME_OVERHEAD) {
+      const stream = senders.next().value
+      if (stream === undefined) break
       if (!stream.hasOutput()) continue
       put({ type: 'stream', stream: stream.id, ...stream.take(room - STREAM_FRAME_OVERHEAD) })
       drained.add(stream)
@@ -453,6 +531,7 @@ export class MemoryConnection implements Connection, StreamHost {
 
   #finish(info: CloseInfo): void {
     this.#closeInfo = info
+    this.#drain?.stop()
     this.#answerPing(false)
     this.#timer?.timer.clear()
     this.#timer = undefined
@@ -462,6 +541,7 @@ export class MemoryConnection implements Connection, StreamHost {
     this.#route.end(reason)
     this.#streams.fail(reason)
     this.#senders.clear()
+    this.#messages.clear()
     this.#frames.length = 0
   }
 }

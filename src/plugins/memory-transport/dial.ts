@@ -32,7 +32,7 @@ export class Dial {
     readonly request: DialRequest,
     private readonly clock: Clock,
     private readonly sendHello: () => void,
-    private readonly onEnd: () => void
+    private readonly onEnd: (succeeded: boolean) => void
   ) {
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -49,11 +49,11 @@ export class Dial {
   }
 
   succeed(connection: MemoryConnection): void {
-    if (this.#end()) this.#resolve(connection)
+    if (this.#end(true)) this.#resolve(connection)
   }
 
   fail(error: PeerloomError): void {
-    if (this.#end()) this.#reject(error)
+    if (this.#end(false)) this.#reject(error)
   }
 
   #try(deadline: number, retryMs: number): void {
@@ -69,12 +69,12 @@ export class Dial {
     )
   }
 
-  #end(): boolean {
+  #end(succeeded: boolean): boolean {
     if (this.#settled) return false
     this.#settled = true
     this.#timer?.clear()
     this.request.signal?.removeEventListener('abort', this.#onAbort)
-    this.onEnd()
+    this.onEnd(succeeded)
     return true
   }
 }

@@ -52,6 +52,12 @@ export class Endpoint implements Transport {
   readonly #dropped: Record<string, number> = {}
   readonly #sockets: Sockets
   readonly #forgetProbes: (() => void) | undefined
+  readonly #made = { dialled: 0, accepted: 0 }
+  readonly #failed = { dialled: 0, accepted: 0 }
+  #sent = 0
+  #sentBytes = 0
+  #received = 0
+  #receivedBytes = 0
   #onConnection: ((connection: Connection) => void) | undefined
   #stopped = false
 
@@ -96,6 +102,12 @@ export class Endpoint implements Transport {
     return {
       connections: proved,
       handshakes: this.#connections.size - proved + this.#dials.size,
+      handshakesMade: { ...this.#made },
+      handshakesFailed: { ...this.#failed },
+      sent: this.#sent,
+      sentBytes: this.#sentBytes,
+      received: this.#received,
+      receivedBytes: this.#receivedBytes,
       dropped: { ...this.#dropped }
     }
   }
@@ -119,21 +131,26 @@ export class Endpoint implements Transport {
       { peer, path, connectionId, nonce, timeoutMs, signal },
       this.around.clock,
       () => {
-        this.#sockets.send(hello, path)
+        this.#send(hello, path)
       },
-      () => this.#dials.delete(connectionId)
+      (succeeded) => {
+        this.#dials.delete(connectionId)
+        ;(succeeded ? this.#made : this.#failed).dialled++
+      }
     )
     this.#dials.set(connectionId, dial)
     return dial.result
   }
 
-  /** Closes everything; the peers are told. */
-  stop(): void {
+  /** Drains and closes everything; the peers are told. */
+  async stop(): Promise<void> {
     this.#stopped = true
     for (const dial of [...this.#dials.values()]) dial.fail(new AbortError('the transport is stopping'))
-    for (const connection of [...this.#connections.values()]) {
-      connection.close(CloseCode.SHUTDOWN, 'the node is stopping')
-    }
+    await Promise.all(
+      Array.from(this.#connections.values(), (connection) =>
+        connection.drain(CloseCode.SHUTDOWN, 'the node is stopping')
+      )
+    )
     this.#forgetProbes?.()
     this.#sockets.stop()
     this.#onConnection = undefined
@@ -144,6 +161,8 @@ export class Endpoint implements Transport {
   }
 
   #receive(data: Uint8Array, path: Path): void {
+    this.#received++
+    this.#receivedBytes += data.length
     const packet = decodePacket(data)
     if (packet === undefined) this.#drop('malformed')
     else if (packet.kind === 'hello') this.#receiveHello(packet, path)
@@ -155,12 +174,17 @@ export class Endpoint implements Transport {
     const key = `${packet.from}@${Address.format(path.remote)}@${Address.format(path.local)}`
     const welcome = this.#welcomes.get(key)
     if (welcome !== undefined) {
-      this.#sockets.send(welcome, path)
+      this.#send(welcome, path)
       return
     }
     const protocol = packet.protocols.find((offered) => this.settings.protocols.includes(offered))
     if (protocol === undefined) {
+      this.#failed.accepted++
       this.#refuse(packet.from, path, CloseCode.PROTOCOL, 'no protocol in common')
+      return
+    }
+    if (this.#stopped) {
+      this.#drop('stopping')
       return
     }
     if (this.#full) {
@@ -182,7 +206,7 @@ export class Endpoint implements Transport {
     const bytes = encodePacket(answer)
     this.#welcomes.set(key, bytes)
     this.#connect(transcript, 'inbound', path, packet.maxStreams, { onEnd: () => this.#welcomes.delete(key) })
-    this.#sockets.send(bytes, path)
+    this.#send(bytes, path)
   }
 
   #receiveWelcome(packet: PacketOf<'welcome'>, path: Path): void {
@@ -212,7 +236,7 @@ export class Endpoint implements Transport {
     dial.succeed(connection)
   }
 
-  #receiveForConnection(packet: PacketOf<'data' | 'close'>, path: Path, bytes: number): void {
+  #receiveForConnection(packet: PacketOf<'data' | 'close' | 'message'>, path: Path, bytes: number): void {
     const connection = this.#connections.get(packet.to)
     const dial = this.#dials.get(packet.to)
     const last = this.#lingering.get(packet.to)
@@ -224,7 +248,7 @@ export class Endpoint implements Transport {
     } else {
       this.#drop('unknown connection')
       // The peer has missed the end.
-      if (packet.kind === 'data' && last !== undefined) this.#sockets.send(last, path)
+      if (packet.kind !== 'close' && last !== undefined) this.#send(last, path)
     }
   }
 
@@ -257,17 +281,19 @@ export class Endpoint implements Transport {
       log,
       keeper: this.around.paths,
       send: (packet, bytes, taken) => {
-        this.#sockets.send(bytes, taken)
+        this.#send(bytes, taken)
         if (packet.kind === 'close') this.#linger(us.connectionId, bytes)
       },
       socketOf: ({ local }) => this.#sockets.find(local),
       checkProof: (signature) => isProof(identity, 'dialler', transcript, signature),
       accepted: () => {
+        this.#made.accepted++
         this.#arrivals.push(connection)
         this.#handOver()
       },
       ended: () => {
         this.#connections.delete(us.connectionId)
+        if (!connection.proved) this.#failed.accepted++
         const waiting = this.#arrivals.indexOf(connection)
         if (waiting >= 0) this.#arrivals.splice(waiting, 1)
         onEnd?.()
@@ -290,7 +316,7 @@ export class Endpoint implements Transport {
   }
 
   #refuse(connectionId: string, path: Path, code: number, reason: string): void {
-    this.#sockets.send(encodePacket({ kind: 'close', to: connectionId, code, reason }), path)
+    this.#send(encodePacket({ kind: 'close', to: connectionId, code, reason }), path)
   }
 
   #linger(connectionId: string, bytes: Uint8Array): void {
@@ -299,6 +325,12 @@ export class Endpoint implements Transport {
       if (this.#lingering.size <= MAX_LINGERING) return
       this.#lingering.delete(oldest)
     }
+  }
+
+  #send(bytes: Uint8Array, path: Path): void {
+    this.#sent++
+    this.#sentBytes += bytes.length
+    this.#sockets.send(bytes, path)
   }
 
   #newParty(): Party {

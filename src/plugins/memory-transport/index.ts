@@ -19,9 +19,7 @@ export const memoryTransport = definePlugin({
   start({ datagrams, identity, paths }, context) {
     const { name, config, clock, random, log } = context
     const transport = new Endpoint({ name, datagrams, identity, paths, clock, random, log }, config)
-    context.defer(() => {
-      transport.stop()
-    })
+    context.defer(() => transport.stop())
     return { transport }
   }
 })

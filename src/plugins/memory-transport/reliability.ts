@@ -41,6 +41,7 @@ export class SendWindow {
   isMeasured = false
   /** Packets that were sent again. */
   lost = 0
+  lostBytes = 0
 
   get hasRoom(): boolean {
     return this.#packets.length < WINDOW_PACKETS
@@ -110,6 +111,7 @@ export class SendWindow {
     first.sentAt = now
     first.resent = true
     this.lost++
+    this.lostBytes += first.payload.length
     return first
   }
 

@@ -30,7 +30,7 @@ export class StreamTable {
   readonly #streams = new Map<number, MemoryStream>()
   /** Streams of the peer that its own numbering has passed over, and that it may still use (RFC 9000 §3.2). */
   readonly #unseen = new Set<number>()
-  readonly #arrivals: Stream[] = []
+  readonly #arrivals: MemoryStream[] = []
   readonly #opens = new Set<WaitingOpen>()
   readonly #ours: number
   #opened = 0
@@ -41,6 +41,8 @@ export class StreamTable {
   /** What the peer has been told of that. */
   #announced: number
   #onStream: ((stream: Stream) => void) | undefined
+  /** The code with which further streams are given up. */
+  #refusal: number | undefined
 
   constructor(
     private readonly host: StreamHost,
@@ -147,14 +149,30 @@ export class StreamTable {
     this.host.sendFrame({ type: 'streams', limit: this.#announced })
   }
 
+  get isBusy(): boolean {
+    for (const stream of this.#streams.values()) if (stream.isBusy) return true
+    return false
+  }
+
+  /** There are no further streams. Those that the peer opens, and those that nobody has taken, are given up. */
+  refuse(error: ConnectionClosedError): void {
+    this.#refusal = error.info.code
+    this.#failOpens(error)
+    this.#handOver()
+  }
+
   /** Ends everything. */
   fail(error: ConnectionClosedError): void {
     this.#arrivals.length = 0
-    for (const { reject } of this.#opens) reject(error)
-    this.#opens.clear()
+    this.#failOpens(error)
     for (const stream of [...this.#streams.values()]) stream.fail(error)
     this.#streams.clear()
     this.#ownOpen = 0
+  }
+
+  #failOpens(error: ConnectionClosedError): void {
+    for (const { reject } of this.#opens) reject(error)
+    this.#opens.clear()
   }
 
   /** A stream of the peer's that is new; `undefined` if it is over; false if there may be none of that id. */
@@ -174,6 +192,13 @@ export class StreamTable {
   }
 
   #handOver(): void {
+    const code = this.#refusal
+    if (code !== undefined) {
+      for (const stream of this.#arrivals.splice(0)) {
+        stream.reset(code)
+        stream.stop(code)
+      }
+    }
     for (let handler = this.#onStream; handler !== undefined; handler = this.#onStream) {
       const stream = this.#arrivals.shift()
       if (stream === undefined) return

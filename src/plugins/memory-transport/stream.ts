@@ -1,5 +1,7 @@
 import {
+  checkUrgency,
   CloseCode,
+  DEFAULT_URGENCY,
   PeerloomError,
   type ConnectionClosedError,
   STREAM_HIGH_WATER_BYTES,
@@ -18,6 +20,8 @@ export interface StreamHost {
   readonly connection: Connection
   /** The stream has something to send. */
   wantsToSend(stream: MemoryStream): void
+  /** Takes that back. Returns whether it was so. */
+  withdraw(stream: MemoryStream): boolean
   /** Sends a frame as soon as possible, before any data. */
   sendFrame(frame: Frame): void
   /** Both sides are over. */
@@ -49,6 +53,7 @@ export class MemoryStream implements Stream {
   #writeFailure: PeerloomError | undefined
   #writerWaits = false
   #closed = false
+  #urgency = DEFAULT_URGENCY
 
   constructor(
     readonly id: number,
@@ -61,6 +66,18 @@ export class MemoryStream implements Stream {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  get urgency(): number {
+    return this.#urgency
+  }
+
+  set urgency(urgency: number) {
+    checkUrgency(urgency)
+    // Where it waits is told by its urgency.
+    const waits = this.host.withdraw(this)
+    this.#urgency = urgency
+    if (waits) this.host.wantsToSend(this)
   }
 
   read(): Uint8Array | null | undefined {
@@ -148,6 +165,11 @@ export class MemoryStream implements Stream {
     if (limit <= this.#peerAllowsBytes) return
     this.#peerAllowsBytes = limit
     if (this.hasOutput()) this.host.wantsToSend(this)
+  }
+
+  /** Something is not sent yet, or one side is over and the other is not. */
+  get isBusy(): boolean {
+    return this.#bufferedBytes > 0 || this.#ending || this.#outputOver || this.#inputOver
   }
 
   hasOutput(): boolean {

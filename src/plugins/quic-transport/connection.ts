@@ -3,11 +3,13 @@ import {
   abortReason,
   CloseCode,
   ConnectionClosedError,
+  Drain,
   messageOf,
   PeerloomError,
   type CloseInfo,
   type Connection,
   type ConnectionStats,
+  type Draining,
   type Logger,
   type Path,
   type Stream
@@ -15,8 +17,12 @@ import {
 import type { Address, NodeId } from '../../model/index.js'
 import type { Driver } from './driver.js'
 import { FairQueue } from './fair-queue.js'
+import { isAcknowledged } from './in-flight.js'
+import { Messages } from './messages.js'
+import type { QuicTransportConfig } from './options.js'
 import type { NativeConnection } from './quiche.js'
 import { StopProbe } from './stop-probe.js'
+import { StoppedStreams } from './stopped-streams.js'
 import { QuicStream, type StreamOwner } from './stream.js'
 import { WaitingOpens } from './waiting-opens.js'
 
@@ -38,10 +44,14 @@ export interface ConnectionIdentity {
   readonly transport: string
   readonly protocol: string
   readonly openedAt: number
+  /** The handshake is not done. */
+  readonly early: boolean
 }
 
-/** An authenticated connection: its streams, over a {@link Driver}. */
-export class QuicConnection implements Connection, StreamOwner {
+export type ConnectionLimits = Pick<QuicTransportConfig, 'drainMs' | 'idleTimeoutMs' | 'maxQueuedMessages'>
+
+/** A connection to a peer that is known, be it early: its streams, over a {@link Driver}. */
+export class QuicConnection implements Connection, StreamOwner, Draining {
   readonly id: string
   readonly peer: NodeId
   readonly direction: 'inbound' | 'outbound'
@@ -52,35 +62,45 @@ export class QuicConnection implements Connection, StreamOwner {
   readonly native: NativeConnection
   readonly #driver: Driver
   readonly #log: Logger
+  readonly #limits: ConnectionLimits
   readonly #streams = new Map<number, QuicStream>()
   readonly #readers = new Set<QuicStream>()
   readonly #senders = new FairQueue()
   readonly #over: QuicStream[] = []
   readonly #opens = new WaitingOpens()
   readonly #stops = new StopProbe(this.#streams)
+  readonly #stopped = new StoppedStreams()
+  readonly #messages: Messages
   readonly #untaken: QuicStream[] = []
   /** Ids below the highest that the peer has used, which have not shown up yet: packets overtake each other. */
   readonly #skipped = new Set<number>()
   #nextOwn: number
   #nextOfPeer: number
   #onStream: ((stream: Stream) => void) | undefined
+  #drain: Drain | undefined
   #closeInfo: CloseInfo | undefined
   #failure: ConnectionClosedError | undefined
   #resolveClosed!: (info: CloseInfo) => void
   #ownOpen = 0
+  #early: boolean
+  /** The end of the handshake that is waited for. */
+  #confirmation: { readonly done: Promise<boolean>; readonly settle: (confirmed: boolean) => void } | undefined
   /** A sign of life that is waited for. */
   #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
-  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger) {
+  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger, limits: ConnectionLimits) {
     this.id = identity.id
     this.peer = identity.peer
     this.direction = identity.direction
     this.transport = identity.transport
     this.protocol = identity.protocol
     this.openedAt = identity.openedAt
+    this.#early = identity.early
     this.native = driver.native
+    this.#messages = new Messages(this, limits.maxQueuedMessages)
     this.#driver = driver
     this.#log = log
+    this.#limits = limits
     const client = identity.direction === 'outbound'
     this.#nextOwn = client ? CLIENT_STREAMS : SERVER_STREAMS
     this.#nextOfPeer = client ? SERVER_STREAMS : CLIENT_STREAMS
@@ -129,7 +149,8 @@ export class QuicConnection implements Connection, StreamOwner {
   }
 
   tryOpen(): Stream | undefined {
-    if (this.failure !== undefined) throw this.failure
+    const failure = this.failure ?? this.#drain?.refusal
+    if (failure !== undefined) throw failure
     return this.#opens.size > 0 ? undefined : this.#openNow()
   }
 
@@ -146,6 +167,25 @@ export class QuicConnection implements Connection, StreamOwner {
     }
   }
 
+  get early(): boolean {
+    return this.#early
+  }
+
+  confirmed(): Promise<boolean> {
+    if (!this.#early || this.#closeInfo !== undefined) return Promise.resolve(!this.#early)
+    if (this.#confirmation === undefined) {
+      let settle!: (confirmed: boolean) => void
+      this.#confirmation = { done: new Promise((resolve) => (settle = resolve)), settle }
+    }
+    return this.#confirmation.done
+  }
+
+  /** The handshake is done. */
+  confirm(): void {
+    this.#early = false
+    this.#confirmation?.settle(true)
+  }
+
   get heardAt(): number {
     return this.#driver.heardAt
   }
@@ -160,12 +200,54 @@ export class QuicConnection implements Connection, StreamOwner {
     return this.#ping.answered
   }
 
+  sendMessage(message: Uint8Array): boolean {
+    if (this.failure !== undefined) throw this.failure
+    return this.#messages.send(message)
+  }
+
+  get maxMessageBytes(): number {
+    return this.#messages.maxBytes
+  }
+
+  get onMessage(): ((message: Uint8Array) => void) | undefined {
+    return this.#messages.handler
+  }
+
+  set onMessage(handler: ((message: Uint8Array) => void) | undefined) {
+    this.#messages.handler = handler
+  }
+
   close(code: number = CloseCode.OK, reason = ''): void {
     this.#driver.close(code, reason)
   }
 
+  drain(code: number = CloseCode.OK, reason = ''): Promise<CloseInfo> {
+    const { drainMs } = this.#limits
+    if (drainMs === 0) this.close(code, reason)
+    if (this.#closeInfo === undefined && this.#drain === undefined) {
+      const drain = (this.#drain = new Drain(this, this.#driver.clock, { code, reason, drainMs }))
+      this.#opens.fail(drain.refusal)
+      for (const stream of this.#untaken.splice(0)) this.#refuse(stream)
+      drain.look()
+    }
+    return this.closed
+  }
+
+  get isBusy(): boolean {
+    if (!this.#senders.isEmpty) return true
+    for (const stream of this.#streams.values()) if (stream.halfOver) return true
+    return false
+  }
+
+  get isAcknowledged(): boolean {
+    // What is to be sent counts, too.
+    this.#driver.flush()
+    const silentMs = this.#driver.clock.monotonic() - this.#driver.heardAt
+    return isAcknowledged(this.native, this.#limits.idleTimeoutMs, silentMs)
+  }
+
   stats(): ConnectionStats {
-    const { sentBytes, recvBytes, lost } = this.native.stats()
+    const { sentBytes, recvBytes, lost, lostBytes } = this.native.stats()
     const path = this.native.pathStats().find(({ active }) => active)
     return {
       rttMs: path?.rtt ?? 0,
@@ -173,6 +255,11 @@ export class QuicConnection implements Connection, StreamOwner {
       receivedBytes: recvBytes,
       lostPackets: lost,
       pathsLeft: Infinity,
+      lostBytes,
+      congestionWindowBytes: path?.cwnd ?? 0,
+      sentMessages: this.#messages.sent,
+      receivedMessages: this.#messages.received,
+      droppedMessages: this.#messages.dropped,
       streams: this.#streams.size,
       ownStreams: this.#ownOpen,
       openedStreams: Math.floor(this.#nextOwn / STREAM_ID_STEP),
@@ -189,12 +276,20 @@ export class QuicConnection implements Connection, StreamOwner {
     this.schedule()
   }
 
+  withdraw(stream: QuicStream): boolean {
+    return this.#senders.delete(stream)
+  }
+
   schedule(): void {
     this.#driver.schedule()
   }
 
   flush(): void {
     this.#driver.flush()
+  }
+
+  awaitRelease(stream: QuicStream): void {
+    if (this.#closeInfo === undefined) this.#stopped.add(stream)
   }
 
   settled(stream: QuicStream): void {
@@ -222,21 +317,29 @@ export class QuicConnection implements Connection, StreamOwner {
   /** Takes what has arrived to its readers. */
   arrived(): void {
     if (this.#ping !== undefined && this.#driver.heard) this.#answerPing(true)
+    if (this.#driver.heard) this.#messages.arrived()
     if (this.#stops.run(this.#driver.heard)) this.schedule()
+    if (this.#driver.heard) this.#stopped.run()
     this.#read()
     if (this.#opens.size > 0) this.#opens.serve(() => this.#openNow())
     this.#finish()
+    this.#drain?.look()
   }
 
-  /** Hands quiche what waits to be sent. */
-  send(): void {
+  /** Hands quiche what waits to be sent. Returns whether there was anything. */
+  send(): boolean {
     if (this.#senders.share()) this.schedule()
     this.#finish()
+    // Readers that promises woke may have come to an end in this turn.
+    this.#drain?.look()
+    return this.#senders.served || this.#messages.pending
   }
 
   /** The driver says that it is over. */
   ended(info: CloseInfo): void {
     this.#closeInfo = info
+    this.#confirmation?.settle(!this.#early)
+    this.#drain?.stop()
     this.#answerPing(false)
     if (this.#opens.size > 0) this.#opens.fail(new ConnectionClosedError(info))
     this.#ownOpen = 0
@@ -244,6 +347,8 @@ export class QuicConnection implements Connection, StreamOwner {
     this.#streams.clear()
     this.#readers.clear()
     this.#senders.clear()
+    this.#stopped.clear()
+    this.#messages.clear()
     for (const stream of streams) stream.fail()
     this.#finish()
     this.#resolveClosed(info)
@@ -299,7 +404,18 @@ export class QuicConnection implements Connection, StreamOwner {
     stream.dataArrived()
   }
 
+  /** There are to be no further streams. */
+  #refuse(stream: QuicStream): void {
+    const { code } = (this.#drain as Drain).refusal.info
+    stream.reset(code)
+    stream.stop(code)
+  }
+
   #offer(stream: QuicStream): void {
+    if (this.#drain !== undefined) {
+      this.#refuse(stream)
+      return
+    }
     const handler = this.#onStream
     if (handler === undefined) {
       this.#untaken.push(stream)

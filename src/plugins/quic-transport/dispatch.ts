@@ -26,6 +26,8 @@ export interface DispatchOwner {
 export class Dispatch {
   readonly #routes = new Map<string, DatagramTaker>()
   readonly #dropped = new Map<string, number>()
+  received = 0
+  receivedBytes = 0
 
   constructor(private readonly owner: DispatchOwner) {}
 
@@ -52,6 +54,8 @@ export class Dispatch {
 
   /** Takes any datagram; never throws. */
   receive(data: Uint8Array, from: Address): void {
+    this.received++
+    this.receivedBytes += data.length
     try {
       const cause = isLongHeader(data) ? this.#receiveLong(data, from) : this.#receiveShort(data, from)
       if (cause !== undefined) this.drop(cause)

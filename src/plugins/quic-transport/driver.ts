@@ -1,7 +1,8 @@
 import { CloseCode, type Clock, type CloseInfo, type ClockTimer } from '../../kernel/index.js'
 import type { Address } from '../../model/index.js'
-import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES } from './packet.js'
+import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES, sameDestinationEnd } from './packet.js'
 import type { NativeConnection, NativeError } from './quiche.js'
+import { readMemory } from './read-memory.js'
 
 /** Connection ids that the peer is given: one in use and spare ones, for it to move to further paths. */
 const CIDS_IN_SUPPLY = 8
@@ -9,6 +10,8 @@ const CIDS_IN_SUPPLY = 8
 const RESET_TOKEN_BYTES = 16
 /** After so many packets the event loop gets its turn, so that one connection cannot starve the others. */
 const PACKETS_PER_TURN = 128
+/** Datagrams that may come in before they are acknowledged, while more keep coming and there is nothing else to say. */
+const DATAGRAMS_PER_ANSWER = 32
 /** A close reason is cut to this many bytes, so that it always fits into a packet. */
 const MAX_REASON_BYTES = 512
 /** How many times as much may be sent to an address as came from it, until it has proved itself (RFC 9000 §8). */
@@ -38,12 +41,14 @@ export interface DriverHost {
 
 /** What a driver tells its owner. None of these may throw. */
 export interface DriverOwner {
+  /** Data can be sent, or may come, before the handshake is done (RFC 9001 §4.6). Called at most once. */
+  early(): void
   /** The handshake is done, as far as this side can tell. */
   established(): void
   /** Something may have become readable or writable. Called at the beginning of a turn. */
   arrived(): void
-  /** The time to hand quiche what is to be sent. Called at the end of a turn. */
-  send(): void
+  /** The time to hand quiche what is to be sent. Called at the end of a turn. Returns whether there was anything. */
+  send(): boolean
   /** It was not established within its time. */
   expired(): void
   /** It has ended; called once, while late packets are still being answered. */
@@ -100,6 +105,7 @@ export class Driver {
   #remote: Address
   #scheduled = false
   #established = false
+  #early = false
   #gone = false
   #endInfo: CloseInfo | undefined
   #timer: ClockTimer | undefined
@@ -108,6 +114,8 @@ export class Driver {
   #keepAliveDue = Infinity
   #heard = false
   #heardAt: number
+  /** Datagrams that have come in since something was sent last. */
+  #unanswered = 0
   /** The packet that told the peer of our close, repeated when the peer seems to have missed it (RFC 9000 §10.2.1). */
   #closing: Uint8Array | undefined
   #receivedAfterClose = 0
@@ -130,6 +138,10 @@ export class Driver {
 
   get remote(): Address {
     return this.#remote
+  }
+
+  get clock(): Clock {
+    return this.#host.clock
   }
 
   get endInfo(): CloseInfo | undefined {
@@ -168,13 +180,15 @@ export class Driver {
     }
     this.#receiveInfo.from = from
     this.#heard = true
+    this.#unanswered++
     this.schedule()
     try {
       // quiche throws a whole datagram away if it has no keys any more for the first packet in it, such as one of the
       // handshake that was sent again together with data.
-      const end = this.#established ? firstPacketEnd(data) : data.length
+      const end = this.#established ? firstPacketEnd(data) : sameDestinationEnd(data)
       this.native.recv(end === data.length ? data : data.subarray(0, end), this.#receiveInfo)
-      if (end < data.length) this.native.recv(data.subarray(end), this.#receiveInfo)
+      if (end < data.length && this.#established) this.native.recv(data.subarray(end), this.#receiveInfo)
+      readMemory.give(data)
       if (from.port !== this.#remote.port || from.host !== this.#remote.host) this.#followPaths()
       return true
     } catch {
@@ -248,33 +262,70 @@ export class Driver {
     }
   }
 
+  /** Streams can be used. */
+  get #usable(): boolean {
+    return (this.#established || this.#early) && this.#endInfo === undefined
+  }
+
+  #establish(): void {
+    this.#established = true
+    this.#handshakeDue = Infinity
+    // quiche sends early data that was refused or lost again once something later is acknowledged, or after far longer.
+    if (this.#early && this.#options.isClient) this.native.sendAckEliciting()
+    this.#owner.established()
+  }
+
   readonly #beginTurn = (): void => {
     const { native } = this
     if (this.#heard) this.#heardAt = this.#host.clock.monotonic()
-    if (!this.#established && this.#endInfo === undefined && native.isEstablished()) {
-      this.#established = true
-      this.#handshakeDue = Infinity
-      this.#owner.established()
+    if (!this.#established && this.#endInfo === undefined) {
+      if (native.isEstablished()) this.#establish()
+      else if (!this.#early && native.isInEarlyData()) {
+        this.#early = true
+        this.#owner.early()
+      }
     }
-    if (this.#established && this.#endInfo === undefined) this.#owner.arrived()
+    if (!this.#usable) return
+    if (this.#established && this.#heard && this.#host.keepAliveMs > 0) {
+      this.#keepAliveDue = this.#heardAt + this.#host.keepAliveMs
+    }
+    this.#owner.arrived()
   }
 
   readonly #endTurn = (): void => {
     const { native } = this
-    if (this.#established && this.#endInfo === undefined) {
-      if (!native.isDraining()) this.#supplyCids()
-      this.#owner.send()
+    if (this.#usable) {
+      const sending = this.#owner.send()
+      if (this.#established) {
+        if (!sending && this.#awaitsMore()) return
+        if (!native.isDraining()) this.#supplyCids()
+      }
     }
     this.#flush()
+    // A client may send early data from its first packet on, and a handshake may be done by sending: one in which early
+    // data was refused is.
+    if (!this.#established && (native.isEstablished() || (!this.#early && native.isInEarlyData()))) this.schedule()
     if (this.#established) this.#datagramBytes = this.#options.datagramBytes
     this.#noticeEnd()
     if (native.isClosed()) this.abandon()
     else this.#arm()
   }
 
+  /**
+   * Whether the acknowledgement can wait for another turn, to stand for more datagrams (RFC 9000 §13.2.2). A turn in
+   * which none has come ends the waiting, so that it adds no delay to speak of and needs no timer.
+   */
+  #awaitsMore(): boolean {
+    if (!this.#heard || this.#unanswered >= DATAGRAMS_PER_ANSWER || this.#endInfo !== undefined) return false
+    this.#heard = false
+    this.schedule()
+    return true
+  }
+
   /** Sends what quiche has to send; returns the last datagram. */
   #flush(): Uint8Array | undefined {
     let last: Uint8Array | undefined
+    this.#unanswered = 0
     this.#host.beginSending()
     for (let packets = 0; packets < PACKETS_PER_TURN; packets++) {
       const sent = this.native.send(this.#host.room(this.#datagramBytes))
@@ -328,11 +379,8 @@ export class Driver {
 
   /** Sets the timer to whatever comes first. One that is early is left alone: it looks again when it fires. */
   #arm(): void {
-    const { clock, keepAliveMs } = this.#host
+    const { clock } = this.#host
     const now = clock.monotonic()
-    if (this.#heard && this.#endInfo === undefined && this.#established && keepAliveMs > 0) {
-      this.#keepAliveDue = now + keepAliveMs
-    }
     this.#heard = false
     const timeout = this.native.timeout()
     const due = Math.min(timeout === null ? Infinity : now + timeout, this.#handshakeDue, this.#keepAliveDue)

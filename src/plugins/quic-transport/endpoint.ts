@@ -16,20 +16,21 @@ import {
 } from '../../kernel/index.js'
 import { Address, type NodeId } from '../../model/index.js'
 import { Admission, type Guest } from './admission.js'
+import { Configs } from './configs.js'
 import { QuicConnection } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Driver, type DriverHost } from './driver.js'
+import type { KeyLog } from './key-log.js'
 import type { QuicTransportConfig } from './options.js'
-import { CID_BYTES, initialToken, QUIC_VERSION, type DropCause, type LongHeader } from './packet.js'
-import type { NativeConfig, NativeConnection, Quiche } from './quiche.js'
+import { CID_BYTES, cidKey, initialToken, QUIC_VERSION, type DropCause, type LongHeader } from './packet.js'
+import type { NativeConnection, Quiche } from './quiche.js'
 import { RandomPool } from './random-pool.js'
+import { ReplayWindow } from './replay-window.js'
 import { RetryTokens } from './retry-token.js'
 import { dialError, Session, type Phase } from './session.js'
 import { Slab } from './slab.js'
-import { makeConfig } from './tls.js'
+import { Tickets } from './tickets.js'
 
-/** Native configurations kept, one for each size of datagram. */
-const MAX_CONFIGS = 8
 /** A Retry packet is at most this long: two connection ids, a token and a tag (RFC 9000 §17.2.5). */
 const MAX_RETRY_BYTES = 128
 /** Retry packets sent in one turn of the event loop: more only come at once when it has too much to do as it is. */
@@ -45,13 +46,16 @@ export interface EndpointParts {
   readonly options: QuicTransportConfig
   readonly clock: Clock
   readonly log: Logger
+  readonly keyLog?: KeyLog | undefined
 }
 
 /** What differs between the sessions that we begin and those that others do. */
 interface Beginning {
   readonly remote: Address
   readonly expected: NodeId | undefined
-  readonly connect: (local: Address, config: NativeConfig) => NativeConnection
+  readonly connect: (local: Address, datagramBytes: number) => NativeConnection
+  readonly claimsEarly: () => boolean
+  readonly early: (connection: QuicConnection) => void
   /** Throws if the peer may not stay. */
   readonly authenticated?: (peer: NodeId) => void
   readonly succeeded: (connection: QuicConnection) => void
@@ -67,25 +71,33 @@ export class Endpoint implements Transport, DriverHost {
   readonly keepAliveMs: number
   readonly #parts: EndpointParts
   readonly #dispatch: Dispatch
-  readonly #configs = new Map<number, NativeConfig>()
+  readonly #configs: Configs
   readonly #slab = new Slab()
   readonly #random = new RandomPool()
   readonly #sessions = new Set<Session>()
   readonly #count: Record<Phase, number> = { dialling: 0, accepting: 0, live: 0, over: 0 }
+  readonly #made = { dialled: 0, accepted: 0 }
+  readonly #failed = { dialled: 0, accepted: 0 }
+  #sent = 0
+  #sentBytes = 0
   readonly #untaken = new Set<Connection>()
   readonly #admission: Admission
   readonly #tokens: RetryTokens
+  readonly #tickets: Tickets
+  readonly #flights: ReplayWindow
   readonly #stopReceiving: () => void
-  #certificate: Certificate
   #onConnection: ((connection: Connection) => void) | undefined
   #stopping = false
   #retriesLeft = RETRIES_PER_TURN
   readonly #allowRetries = (): void => {
     this.#retriesLeft = RETRIES_PER_TURN
   }
+  onEarly: ((connection: Connection) => void) | undefined
 
   constructor(parts: EndpointParts) {
-    this.#certificate = parts.certificate
+    this.#configs = new Configs(parts.quiche, parts.certificate, parts.options, parts.clock)
+    this.#tickets = new Tickets(parts.clock, parts.options.maxTickets)
+    this.#flights = new ReplayWindow(parts.clock)
     this.name = parts.name
     this.clock = parts.clock
     this.keepAliveMs = parts.options.keepAliveMs
@@ -105,7 +117,7 @@ export class Endpoint implements Transport, DriverHost {
     })
   }
 
-  async dial(peer: NodeId, address: Address, { signal }: DialOptions = {}): Promise<Connection> {
+  async dial(peer: NodeId, address: Address, { signal, early }: DialOptions = {}): Promise<Connection> {
     if (signal?.aborted === true) throw abortReason(signal)
     if (this.#stopping) throw new AbortError('the transport is stopping')
     const family = Address.family(address)
@@ -123,8 +135,18 @@ export class Endpoint implements Transport, DriverHost {
       const session = this.#begin({
         remote: address,
         expected: peer,
-        connect: (local, config) =>
-          this.#parts.quiche.Connection.connect(null, this.random(CID_BYTES), local, address, config),
+        connect: (local, datagramBytes) => {
+          const ticket = this.#tickets.take(peer, datagramBytes)
+          const config = this.#configs.get(datagramBytes, ticket !== undefined && early !== undefined)
+          const scid = this.random(CID_BYTES)
+          const native = this.#parts.quiche.Connection.connect(null, scid, local, address, config)
+          if (ticket !== undefined) native.setSession(ticket)
+          return native
+        },
+        claimsEarly: () => true,
+        early: (connection) => {
+          if (early !== undefined) this.#hand(connection, early)
+        },
         succeeded: (connection) => {
           signal?.removeEventListener('abort', onAbort)
           resolve(connection)
@@ -154,8 +176,7 @@ export class Endpoint implements Transport, DriverHost {
 
   /** Uses another certificate of the same node for handshakes that begin from now on; connections stay as they are. */
   useCertificate(certificate: Certificate): void {
-    this.#certificate = certificate
-    this.#configs.clear()
+    this.#configs.useCertificate(certificate)
   }
 
   carry(): () => void {
@@ -164,18 +185,28 @@ export class Endpoint implements Transport, DriverHost {
 
   stats(): TransportStats {
     const { dialling, accepting, live } = this.#count
-    return { connections: live, handshakes: dialling + accepting, dropped: this.#dispatch.dropped }
+    const { received, receivedBytes, dropped } = this.#dispatch
+    return {
+      connections: live,
+      handshakes: dialling + accepting,
+      handshakesMade: { ...this.#made },
+      handshakesFailed: { ...this.#failed },
+      sent: this.#sent,
+      sentBytes: this.#sentBytes,
+      received,
+      receivedBytes,
+      dropped
+    }
   }
 
-  /** Closes every connection, repeats the closes to peers that missed them for a while, and forgets everything. */
+  /** Drains and closes every connection, repeats the closes to peers that missed them for a while, and forgets everything. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#untaken.clear()
     const hadConnections = this.#count.live > 0
-    for (const session of [...this.#sessions]) {
-      session.cancel(new AbortError('the transport is stopping'))
-      session.driver.close(CloseCode.SHUTDOWN, 'the node is stopping')
-    }
+    await Promise.all(
+      Array.from(this.#sessions, (session) => session.drain(CloseCode.SHUTDOWN, 'the node is stopping'))
+    )
     if (hadConnections) await sleep(this.clock, this.#parts.options.closeLingerMs)
     this.#stopReceiving()
     for (const session of [...this.#sessions]) session.driver.abandon()
@@ -196,6 +227,8 @@ export class Endpoint implements Transport, DriverHost {
   }
 
   send(data: Uint8Array, to: Address): void {
+    this.#sent++
+    this.#sentBytes += data.length
     this.#parts.datagrams.primary.send(data, to)
   }
 
@@ -239,8 +272,19 @@ export class Endpoint implements Transport, DriverHost {
     const { driver } = this.#begin({
       remote: from,
       expected: undefined,
-      connect: (local, config) =>
-        this.#parts.quiche.Connection.accept(proven ? cid : this.random(CID_BYTES), odcid, local, from, config),
+      connect: (local, datagramBytes) => {
+        const scid = proven ? cid : this.random(CID_BYTES)
+        return this.#parts.quiche.Connection.accept(scid, odcid, local, from, this.#configs.get(datagramBytes, true))
+      },
+      claimsEarly: () => {
+        if (this.onEarly === undefined) return false
+        if (this.#flights.claim(cidKey(cid))) return true
+        this.#dispatch.drop('replay')
+        return false
+      },
+      early: (connection) => {
+        if (this.onEarly !== undefined) this.#hand(connection, this.onEarly)
+      },
       authenticated: (peer) => {
         this.#judgePeer(guest, peer)
       },
@@ -283,38 +327,58 @@ export class Endpoint implements Transport, DriverHost {
   }
 
   /** Begins a session; throws what the native library throws, and leaves nothing then. */
-  #begin({ remote, expected, connect, authenticated, succeeded, failed, over }: Beginning): Session {
+  #begin(beginning: Beginning): Session {
+    const { remote, expected, connect, claimsEarly, early, authenticated, succeeded, failed, over } = beginning
     const begun = this.clock.monotonic()
     const { datagrams, options } = this.#parts
     const datagramBytes = Math.max(1_200, Math.min(options.maxDatagramBytes, datagrams.maxDatagram(remote)))
     const local = this.#localFor(remote)
     let native: NativeConnection
     try {
-      native = connect(local, this.#config(datagramBytes))
+      native = connect(local, datagramBytes)
     } catch (error) {
       throw dialError(remote, messageOf(error), error)
     }
+    let logged = this.#parts.keyLog?.follow(native)
+    const begunBy = expected === undefined ? 'accepted' : 'dialled'
     const session: Session = new Session(remote, expected, {
-      authenticated: (peer) => {
-        authenticated?.(peer)
-        const connection = new QuicConnection(
+      connect: (peer, isEarly) =>
+        new QuicConnection(
           {
             id: `quic-${String(++lastConnection)}`,
             peer,
             direction: expected === undefined ? 'inbound' : 'outbound',
             transport: this.name,
             protocol: Buffer.from(native.applicationProto()).toString(),
-            openedAt: this.clock.monotonic()
+            openedAt: this.clock.monotonic(),
+            early: isEarly
           },
           session.driver,
-          this.#parts.log
-        )
-        this.#parts.log.debug(`${connection.id} to ${peer} after ${String(Math.round(connection.openedAt - begun))} ms`)
+          this.#parts.log,
+          options
+        ),
+      claimsEarly,
+      early,
+      authenticated: (connection) => {
+        const { id, peer } = connection
+        authenticated?.(peer)
+        connection.confirm()
+        this.#made[begunBy]++
+        const how = native.isResumed() ? ' by a ticket' : ''
+        this.#parts.log.debug(`${id} to ${peer} after ${String(Math.round(this.clock.monotonic() - begun))} ms${how}`)
         succeeded(connection)
-        return connection
       },
-      failed,
+      ended: ({ peer, openedAt }) => {
+        const ticket = expected === undefined ? null : native.session()
+        if (ticket !== null) this.#tickets.put(peer, datagramBytes, ticket, openedAt)
+      },
+      failed: (error) => {
+        this.#failed[begunBy]++
+        failed(error)
+      },
       moved: (before) => {
+        logged?.()
+        logged = undefined
         this.#count[before]--
         this.#count[session.phase]++
         if (session.phase === 'over') over?.()
@@ -346,10 +410,14 @@ export class Endpoint implements Transport, DriverHost {
       void connection.closed.then(() => this.#untaken.delete(connection))
       return
     }
+    this.#hand(connection, handler)
+  }
+
+  #hand(connection: Connection, handler: (connection: Connection) => void): void {
     try {
       handler(connection)
     } catch (error) {
-      this.#parts.log.error('the handler of connections threw', error)
+      this.#parts.log.error('a handler of connections threw', error)
     }
   }
 
@@ -358,14 +426,5 @@ export class Endpoint implements Transport, DriverHost {
     const { local } = this.#parts.datagrams.primary
     if (Address.family(local) === Address.family(remote)) return local
     return { host: Address.family(remote) === 4 ? '0.0.0.0' : '::', port: local.port }
-  }
-
-  #config(datagramBytes: number): NativeConfig {
-    const known = this.#configs.get(datagramBytes)
-    if (known !== undefined) return known
-    if (this.#configs.size >= MAX_CONFIGS) this.#configs.clear()
-    const config = makeConfig(this.#parts.quiche, this.#certificate, this.#parts.options, datagramBytes)
-    this.#configs.set(datagramBytes, config)
-    return config
   }
 }

@@ -4,8 +4,12 @@ export const QUANTUM_BYTES = 16 * 1024
 export const TURN_BYTES = 128 * 1024
 /** Every so many turns those that have waited go before those that are new. */
 const OLD_FIRST = 4
+/** Every so many turns an urgency goes first that would not: each in its turn, so that none waits for ever. */
+const FAVOURED = 8
 
 export interface Sender {
+  /** From 0, the most urgent, to 7. */
+  readonly urgency: number
   /** Hands over about `bytes` bytes. Returns how many it were; 1 for something that has none, such as an end. */
   send(bytes: number): number
   /** Nothing is left to be handed over. */
@@ -14,45 +18,91 @@ export interface Sender {
   offerRoom(): void
 }
 
+/** Those of one urgency. */
+interface Level {
+  readonly urgency: number
+  readonly fresh: Set<Sender>
+  readonly old: Set<Sender>
+}
+
 /**
- * Those who have something to send, served in rounds. Who is new goes first, for one quantum, so that a few bytes
- * never wait behind a long transfer (as in RFC 8290 §4.2); who then has more left goes to the end of the others.
+ * Those who have something to send. The more urgent go first; those of one urgency are served in rounds. Who is new
+ * goes first, for one quantum, so that a few bytes never wait behind a long transfer (as in RFC 8290 §4.2); who then has
+ * more left goes to the end of the others.
  */
 export class FairQueue {
-  readonly #fresh = new Set<Sender>()
-  readonly #old = new Set<Sender>()
+  /** The most urgent first. Hardly ever more than one. */
+  readonly #levels: Level[] = []
   #sharing = false
   #turns = 0
-  #left = 0
+  #favoured = 0
+  #left = TURN_BYTES
+
+  get isEmpty(): boolean {
+    return this.#levels.every(isEmpty)
+  }
 
   /** It has something to send. */
   add(sender: Sender): void {
-    if (this.#old.has(sender) || this.#fresh.has(sender)) return
+    const { fresh, old } = this.#levelOf(sender)
+    if (old.has(sender) || fresh.has(sender)) return
     // Who has more after being served is no longer new.
-    if (this.#sharing) this.#old.add(sender)
-    else this.#fresh.add(sender)
+    if (this.#sharing) old.add(sender)
+    else fresh.add(sender)
   }
 
-  delete(sender: Sender): void {
-    this.#fresh.delete(sender)
-    this.#old.delete(sender)
+  /** Returns whether it was there. */
+  delete(sender: Sender): boolean {
+    const { fresh, old } = this.#levelOf(sender)
+    return fresh.delete(sender) || old.delete(sender)
   }
 
   clear(): void {
-    this.#fresh.clear()
-    this.#old.clear()
+    for (const { fresh, old } of this.#levels) {
+      fresh.clear()
+      old.clear()
+    }
+  }
+
+  /** Whether the last turn handed anything over. */
+  get served(): boolean {
+    return this.#left < TURN_BYTES
   }
 
   /** Takes a turn. Returns whether its end was that of the turn's bytes, and not of what there is or what is taken. */
   share(): boolean {
     this.#left = TURN_BYTES
     this.#sharing = true
-    const oldFirst = ++this.#turns % OLD_FIRST === 0
-    if (oldFirst) this.#round(this.#old)
-    this.#round(this.#fresh)
-    while (this.#left > 0 && this.#round(this.#old));
+    this.#turns++
+    if (this.#levels.length > 1 && this.#turns % FAVOURED === 0) this.#favour()
+    const oldFirst = this.#turns % OLD_FIRST === 0
+    for (const { fresh, old } of this.#levels) {
+      if (oldFirst) this.#round(old)
+      this.#round(fresh)
+      while (this.#left > 0 && this.#round(old));
+    }
     this.#sharing = false
-    return this.#left <= 0 && this.#old.size + this.#fresh.size > 0
+    return this.#left <= 0 && !this.isEmpty
+  }
+
+  /** Serves those of one urgency once, whatever else there is; of the next one the next time. */
+  #favour(): void {
+    const levels = this.#levels.filter((level) => !isEmpty(level))
+    const level = levels[this.#favoured++ % levels.length]
+    if (level === undefined) return
+    this.#round(level.old)
+    this.#round(level.fresh)
+  }
+
+  #levelOf({ urgency }: Sender): Level {
+    const levels = this.#levels
+    if (levels[0]?.urgency === urgency) return levels[0]
+    const at = levels.findIndex((level) => level.urgency >= urgency)
+    const found = levels[at]
+    if (found?.urgency === urgency) return found
+    const level = { urgency, fresh: new Set<Sender>(), old: new Set<Sender>() }
+    levels.splice(at < 0 ? levels.length : at, 0, level)
+    return level
   }
 
   /** Serves each once. Returns whether anything was handed over. */
@@ -65,9 +115,13 @@ export class FairQueue {
       const took = sender.send(Math.min(QUANTUM_BYTES, this.#left))
       this.#left -= took
       progress ||= took > 0
-      if (!sender.drained) this.#old.add(sender)
+      if (!sender.drained) this.#levelOf(sender).old.add(sender)
       if (took > 0 || sender.drained) sender.offerRoom()
     }
     return progress
   }
+}
+
+function isEmpty({ fresh, old }: Level): boolean {
+  return fresh.size + old.size === 0
 }

@@ -6,8 +6,9 @@ export type { QuicTransportOptions } from './options.js'
 
 /**
  * QUIC (RFC 9000) over any datagrams, authenticated by node id on both sides. Needs a native library: fails to start
- * with `ERR_NATIVE` where there is none, and with `ERR_IDENTITY` if the node's certificate cannot be used. When the
- * certificate is renewed, new handshakes use the new one.
+ * with `ERR_NATIVE` where there is none, with `ERR_IDENTITY` if the node's certificate cannot be used, and with
+ * `ERR_KEY_LOG` if the key log that it is asked for cannot be written. When the certificate is renewed, new handshakes
+ * use the new one.
  */
 export const quicTransport = definePlugin({
   name: 'quic-transport',
@@ -15,19 +16,27 @@ export const quicTransport = definePlugin({
   provides: { transport: Transport },
   config: quicTransportOptions,
   async start({ datagrams, identity }, context) {
-    const { name, config, clock, log } = context
+    const { name, config, clock, events, log } = context
+    const warn = (message: string): void => {
+      log.warn(message)
+      events.emit('node.warning', { message })
+    }
     const release = clock.hold()
     try {
       // A node with another transport neither loads this one nor its native library.
-      const [{ Endpoint }, { followCertificate }, { checkCertificate }, quiche, certificate] = await Promise.all([
-        import('./endpoint.js'),
-        import('./renewal.js'),
-        import('./tls.js'),
-        loadQuiche(),
-        identity.certificate()
-      ])
+      const [{ Endpoint }, { followCertificate }, { checkCertificate }, { KeyLog }, quiche, certificate] =
+        await Promise.all([
+          import('./endpoint.js'),
+          import('./renewal.js'),
+          import('./tls.js'),
+          import('./key-log.js'),
+          loadQuiche(),
+          identity.certificate()
+        ])
       checkCertificate(certificate, identity.nodeId)
-      const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log })
+      const keyLog = config.keyLogFile === undefined ? undefined : new KeyLog(config.keyLogFile, warn)
+      context.defer(() => keyLog?.close())
+      const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log, keyLog })
       context.defer(() => transport.stop())
       followCertificate(identity, certificate, context, (renewed) => {
         transport.useCertificate(renewed)

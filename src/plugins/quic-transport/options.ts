@@ -19,6 +19,8 @@ export const quicTransportOptions = v.strictObject({
   idleTimeoutMs: count(30_000),
   /** After this much silence a connection asks for a sign of life; 0 for never. */
   keepAliveMs: count(10_000, 0),
+  /** How long a connection that is drained, as all are at a stop, waits for what is under way; 0 to wait for nothing. */
+  drainMs: count(500, 0),
   /** How long a stopping transport repeats its closes to peers that missed them. */
   closeLingerMs: count(50, 0),
   /** Connections at a time; further ones are refused. */
@@ -37,8 +39,22 @@ export const quicTransportOptions = v.strictObject({
   maxConnectionsPerAddress: count(256),
   /** Connections that one node may have made to this one. Loopback is not limited. */
   maxConnectionsPerNode: count(16),
+  /** Nodes whose session tickets are kept, to shorten the next handshake with them; 0 for none. */
+  maxTickets: count(1_000, 0),
+  /** After how long the tickets that this node has issued are void: its key for them is forgotten. */
+  ticketKeyMs: count(12 * 3_600_000),
+  /**
+   * Whether data may be sent, and is taken, before the handshake is done (0-RTT), where both sides allow it. What comes
+   * so can be sent again by whoever recorded it: see docs/security.md.
+   */
+  earlyData: v.optional(v.boolean(), false),
   /** Streams that the peer may have open on one connection. */
   maxStreams: count(1_000),
+  /**
+   * Messages (`Connection.sendMessage`) that may wait to be sent, and as many that wait for a handler, on one
+   * connection; 0 to take and send none.
+   */
+  maxQueuedMessages: count(64, 0),
   /** The largest datagram sent and received, as far as both ends know that the path carries it. */
   maxDatagramBytes: count(65_527, 1_200),
   /** Bytes that a new stream may receive unread. */
@@ -51,6 +67,11 @@ export const quicTransportOptions = v.strictObject({
   maxConnectionWindowBytes: count(16 * 1024 * 1024),
   /** How often this node’s identity is asked whether its certificate is a new one. */
   certificateCheckMs: count(3_600_000),
+  /**
+   * A file to which the TLS secrets of all connections are appended, for Wireshark. Whoever has it can read all that was
+   * sent.
+   */
+  keyLogFile: v.optional(v.pipe(v.string(), v.minLength(1))),
   /** The congestion controller. */
   congestionControl: v.optional(v.picklist(['cubic', 'bbr', 'reno']), 'cubic')
 })

@@ -9,7 +9,9 @@ export const MIN_INITIAL_BYTES = 1_200
 
 const LONG_HEADER = 0x80
 const PACKET_TYPE = 0x30
+const INITIAL = 0x00
 const HANDSHAKE = 0x20
+const RETRY = 0x30
 const MAX_CID_BYTES = 20
 /** A client's first choice of a destination id has at least this many bytes (RFC 9000 §7.2). */
 const MIN_FIRST_DCID_BYTES = 8
@@ -64,9 +66,40 @@ export function firstPacketEnd(data: Uint8Array): number {
   if (header === undefined || header.version !== QUIC_VERSION || (header.first & PACKET_TYPE) !== HANDSHAKE) {
     return data.length
   }
-  const at = 7 + header.dcid.length + header.scid.length
+  return longPacketEnd(data, header)
+}
+
+/**
+ * Where the packets end that have the destination id of the first one. What a datagram holds beyond them is nobody's
+ * (RFC 9000 §12.2); quiche would take it, early data that was recorded on its way to another connection included.
+ */
+export function sameDestinationEnd(data: Uint8Array): number {
+  const first = isLongHeader(data) ? readLongHeader(data) : undefined
+  if (first === undefined) return data.length
+  let end = longPacketEnd(data, first)
+  while (end < data.length) {
+    const rest = data.subarray(end)
+    const header = isLongHeader(rest) ? readLongHeader(rest) : undefined
+    const key = header === undefined ? shortHeaderKey(rest) : cidKey(header.dcid)
+    if (key !== cidKey(first.dcid)) return end
+    end += header === undefined ? rest.length : longPacketEnd(rest, header)
+  }
+  return end
+}
+
+/** Where a packet with a long header ends (RFC 9000 §17.2), if it says so; else it is the datagram's last. */
+function longPacketEnd(data: Uint8Array, { first, version, dcid, scid }: LongHeader): number {
+  const type = first & PACKET_TYPE
+  if (version !== QUIC_VERSION || type === RETRY) return data.length
+  let at = 7 + dcid.length + scid.length
+  if (type === INITIAL) at = lengthEnd(data, at)
+  return Math.min(lengthEnd(data, at), data.length)
+}
+
+/** Where that ends whose length is at `at`; beyond `data` if it is cut off. */
+function lengthEnd(data: Uint8Array, at: number): number {
   const length = readVarint(data, at)
-  return length === undefined ? data.length : Math.min(at + varintBytes(data, at) + length, data.length)
+  return length === undefined ? Infinity : at + varintBytes(data, at) + length
 }
 
 /** The token of an Initial packet (RFC 9000 §17.2.2), empty if it has none; `undefined` if it is cut off. A view. */
@@ -116,6 +149,8 @@ export type DropCause =
   | 'connection limit of a node'
   /** quiche would not have it. */
   | 'refused'
+  /** A copy of early data that was taken already, or too many flights with such: it waits for the handshake. */
+  | 'replay'
   | 'stopping'
   | 'internal error'
 

@@ -19,20 +19,31 @@ const PREBUILT = 'linux-x64 (glibc), darwin-x64, darwin-arm64 and win32-x64'
 
 /**
  * Loads the native quiche library. It is imported when the transport starts and not before, so that who uses another
- * transport neither waits for it nor needs it. Rejects with `ERR_NATIVE`.
+ * transport neither waits for it nor needs it. Rejects with `ERR_NATIVE` if it is missing, cannot be loaded, or is
+ * another library.
  */
-export async function loadQuiche(load = importQuiche): Promise<Quiche> {
+export async function loadQuiche(load: () => Promise<Partial<Quiche>> = importQuiche): Promise<Quiche> {
   try {
-    return await load()
+    const quiche = await load()
+    if (quiche.Config === undefined || quiche.Connection === undefined) throw new Error('it is another library')
+    return quiche as Quiche
   } catch (cause) {
     throw new PeerloomError(
       'ERR_NATIVE',
-      `the native QUIC library does not load on ${process.platform}-${process.arch} (${messageOf(cause).slice(0, 200)}); ` +
-        `@matrixai/quic has prebuilt ones for ${PREBUILT}: install optional dependencies, run on one of these, ` +
+      `the native QUIC library does not load on ${platform()} (${messageOf(cause).slice(0, 200)}); @matrixai/quic has ` +
+        `prebuilt ones for ${PREBUILT}: install it again, with optional dependencies, run on one of these, ` +
         'or use another transport plugin',
       { cause }
     )
   }
+}
+
+/** Only asked when something is wrong, since it takes its time. */
+function platform(): string {
+  const name = `${process.platform}-${process.arch}`
+  if (process.platform !== 'linux') return name
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
+  return `${name} (${header.glibcVersionRuntime === undefined ? 'musl' : 'glibc'})`
 }
 
 async function importQuiche(): Promise<Quiche> {

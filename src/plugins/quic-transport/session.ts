@@ -1,4 +1,4 @@
-import { CloseCode, messageOf, PeerloomError, type CloseInfo } from '../../kernel/index.js'
+import { AbortError, CloseCode, messageOf, PeerloomError, type CloseInfo } from '../../kernel/index.js'
 import { Address, type NodeId } from '../../model/index.js'
 import type { QuicConnection } from './connection.js'
 import type { Driver, DriverOwner } from './driver.js'
@@ -15,19 +15,28 @@ export type Phase = 'dialling' | 'accepting' | 'live' | 'over'
 
 /** What becomes of a session. */
 export interface SessionOwner {
-  /** The peer has proved its node id; makes the connection, or throws `ERR_LIMIT` if there are too many. */
-  authenticated(peer: NodeId): QuicConnection
+  /** Makes the connection. `early`: the handshake with the peer is not done. */
+  connect(peer: NodeId, early: boolean): QuicConnection
+  /** Whether early data is taken from whoever has sent the first flight. */
+  claimsEarly(): boolean
+  /** The connection may be used by those who can bear that what comes by it was sent before. */
+  early(connection: QuicConnection): void
+  /** The peer has proved its node id. Throws `ERR_LIMIT` if there are too many connections. */
+  authenticated(connection: QuicConnection): void
   /** There will be no connection. */
   failed(error: PeerloomError): void
   /** The session has moved on from `before`. */
   moved(before: Phase): void
+  /** An authenticated connection has ended. */
+  ended(connection: QuicConnection): void
   /** The last trace is gone. */
   gone(): void
 }
 
 /**
  * A connection from its first packet to its last: until the peer has proved who it is nothing is delivered to anyone;
- * from then on everything goes to the {@link QuicConnection}.
+ * from then on everything goes to the {@link QuicConnection}. A ticket proves it as a certificate does: only the two that
+ * made it can use it, and TLS remembers the certificates with it.
  */
 export class Session implements DriverOwner {
   driver!: Driver
@@ -52,30 +61,37 @@ export class Session implements DriverOwner {
     // A dialler that refuses us finishes the handshake only to be able to say so.
     const refusal = native.peerError()
     if (refusal?.isApp === true && refusal.errorCode === CloseCode.BAD_PEER) return
-    try {
-      const peer = provenNodeId(native.peerCertChain())
-      if (this.expected !== undefined && peer !== this.expected) {
-        throw new PeerloomError(
-          'ERR_PEER_MISMATCH',
-          `${Address.format(this.remote)} is ${peer}, not ${this.expected}, which was dialled`
+    this.#orRefuse(() => {
+      // Asked again of one that was early: a ticket that is refused makes it a handshake like any other.
+      const peer = this.#provenPeer()
+      const connection = (this.#connection ??= this.owner.connect(peer, false))
+      const protocol = Buffer.from(native.applicationProto()).toString()
+      if (protocol !== connection.protocol) {
+        this.#fail(
+          dialError(this.remote, `it speaks ${protocol} now, not ${connection.protocol} as before; dial again`)
         )
+        this.driver.close(CloseCode.PROTOCOL, 'another protocol than that of the early data')
+        return
       }
       this.#move('live')
-      this.#connection = this.owner.authenticated(peer)
-    } catch (error) {
-      this.#fail(error instanceof PeerloomError ? error : dialError(this.remote, messageOf(error), error))
-      if (error instanceof PeerloomError && error.code === 'ERR_LIMIT') {
-        this.driver.close(CloseCode.LIMIT, 'too many connections')
-      } else this.driver.close(CloseCode.BAD_PEER, 'the certificate does not prove the expected node id')
-    }
+      this.owner.authenticated(connection)
+    })
+  }
+
+  early(): void {
+    this.#orRefuse(() => {
+      if (this.expected === undefined && !this.owner.claimsEarly()) return
+      this.#connection = this.owner.connect(this.#provenPeer(), true)
+      this.owner.early(this.#connection)
+    })
   }
 
   arrived(): void {
     this.#connection?.arrived()
   }
 
-  send(): void {
-    this.#connection?.send()
+  send(): boolean {
+    return this.#connection?.send() ?? false
   }
 
   expired(): void {
@@ -92,17 +108,47 @@ export class Session implements DriverOwner {
     this.driver.abandon()
   }
 
+  /** Ends what there is: a connection when nothing is under way on it any more, a handshake at once. */
+  async drain(code: number, reason: string): Promise<void> {
+    this.cancel(new AbortError('the transport is stopping'))
+    await this.#connection?.drain(code, reason)
+  }
+
   ended(info: CloseInfo): void {
-    if (this.#connection === undefined) {
+    const connection = this.#connection
+    if (this.#phase !== 'live') {
       this.#fail(this.#errorOf(info))
-      return
+    } else if (connection !== undefined) {
+      this.#move('over')
+      this.owner.ended(connection)
     }
-    this.#move('over')
-    this.#connection.ended(info)
+    connection?.ended(info)
   }
 
   gone(): void {
     this.owner.gone()
+  }
+
+  #provenPeer(): NodeId {
+    const peer = provenNodeId(this.driver.native.peerCertChain())
+    const expected = this.expected ?? this.#connection?.peer ?? peer
+    if (peer === expected) return peer
+    throw new PeerloomError(
+      'ERR_PEER_MISMATCH',
+      `${Address.format(this.remote)} is ${peer}, not ${expected}, which was dialled`
+    )
+  }
+
+  /** Ends the session if the work throws. */
+  #orRefuse(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#fail(error instanceof PeerloomError ? error : dialError(this.remote, messageOf(error), error))
+      if (error instanceof PeerloomError && error.code === 'ERR_LIMIT') {
+        this.driver.close(CloseCode.LIMIT, 'too many connections')
+      } else this.driver.close(CloseCode.BAD_PEER, 'the certificate does not prove the expected node id')
+    }
   }
 
   #fail(error: PeerloomError): void {

@@ -27,8 +27,9 @@ export class Slab {
 
   /** Takes the first `bytes` of the room that was given last. */
   take(bytes: number): Uint8Array {
+    const room = this.#free
+    const taken = room?.length === bytes ? room : this.#piece.subarray(this.#at, this.#at + bytes)
     this.#free = undefined
-    const taken = this.#piece.subarray(this.#at, this.#at + bytes)
     this.#at += bytes
     return taken
   }

@@ -1,5 +1,7 @@
 import {
+  checkUrgency,
   CloseCode,
+  DEFAULT_URGENCY,
   PeerloomError,
   STREAM_HIGH_WATER_BYTES,
   STREAM_OVERFLOW_BYTES,
@@ -8,20 +10,17 @@ import {
   type Stream
 } from '../../kernel/index.js'
 import { READ_SIDE, WRITE_SIDE, type NativeConnection } from './quiche.js'
+import { readMemory } from './read-memory.js'
 
-/** The largest chunk that `read` returns. */
-const READ_BYTES = 64 * 1024
 /** Chunks up to this size are joined before they are handed to quiche, up to that many bytes. */
 const SMALL_CHUNK_BYTES = 2 * 1024
 const JOINED_BYTES = 16 * 1024
 /** What the memory of a chunk is, beside its bytes. */
 const CHUNK_OVERHEAD_BYTES = 128
 
-/** A chunk of at least this size keeps the memory that it was received into; a smaller one is copied out of it. */
-const LARGE_CHUNK_BYTES = READ_BYTES / 2
-/** What the next chunk of any stream is received into. */
-let readBuffer = newReadBuffer()
 const nothing = new Uint8Array(0)
+/** quiche sends what is more urgent first; 127 is usual. */
+const HIGHEST_URGENCY = 0
 
 /** What a stream uses of its connection. */
 export interface StreamOwner extends Connection {
@@ -34,10 +33,14 @@ export interface StreamOwner extends Connection {
   awaitData(stream: QuicStream): void
   /** The stream has something to send. */
   awaitSending(stream: QuicStream): void
+  /** Takes that back. Returns whether it was so. */
+  withdraw(stream: QuicStream): boolean
   /** Asks for a turn. */
   schedule(): void
   /** Sends what quiche has to send, without waiting for the turn. */
   flush(): void
+  /** Reading was given up: the stream is to be released when the peer has ended it. */
+  awaitRelease(stream: QuicStream): void
   /** Both sides of the stream are over. */
   settled(stream: QuicStream): void
   /** Runs a user's callback; what it throws is logged. */
@@ -51,6 +54,7 @@ export class QuicStream implements Stream {
   onWritable: (() => void) | undefined
   onClosed: (() => void) | undefined
   #closed = false
+  #urgency = DEFAULT_URGENCY
 
   /** How reading is over: at the end of input (`null`) or with an error. */
   #readEnd: PeerloomError | null | undefined
@@ -75,6 +79,18 @@ export class QuicStream implements Stream {
     return this.#closed
   }
 
+  get urgency(): number {
+    return this.#urgency
+  }
+
+  set urgency(urgency: number) {
+    checkUrgency(urgency)
+    // Where it waits is told by its urgency.
+    const waits = this.connection.withdraw(this)
+    this.#urgency = urgency
+    if (waits) this.connection.awaitSending(this)
+  }
+
   read(): Uint8Array | null | undefined {
     if (this.#readEnd === null) return null
     if (this.#readEnd !== undefined) throw this.#readEnd
@@ -84,7 +100,7 @@ export class QuicStream implements Stream {
     this.lookForStop()
     let received: [number, boolean] | null
     try {
-      received = connection.native.streamRecv(this.id, readBuffer)
+      received = connection.native.streamRecv(this.id, readMemory.room)
     } catch (error) {
       this.#readEnd = this.#errorOf(error)
       // quiche keeps a reset stream, and its place within the limit, for as long as its reset can still be read.
@@ -105,10 +121,7 @@ export class QuicStream implements Stream {
       this.#checkOver()
     }
     if (length === 0) return null
-    if (length < LARGE_CHUNK_BYTES) return readBuffer.slice(0, length)
-    const chunk = readBuffer.subarray(0, length)
-    readBuffer = newReadBuffer()
-    return chunk
+    return readMemory.take(length)
   }
 
   write(chunk: Uint8Array): boolean {
@@ -132,6 +145,7 @@ export class QuicStream implements Stream {
     this.#chunks.length = 0
     this.#buffered = 0
     this.#writeEnd = new PeerloomError('ERR_STREAM_CLOSED', 'the stream was given up on this side')
+    this.#goFirst()
     this.#shutdown(WRITE_SIDE, code)
   }
 
@@ -142,6 +156,23 @@ export class QuicStream implements Stream {
     this.connection.flush()
     this.#shutdown(READ_SIDE, code)
     this.connection.flush()
+    this.connection.awaitRelease(this)
+  }
+
+  release(): boolean {
+    if (!this.connection.native.streamFinished(this.id)) return false
+    // What was said last, once more: its acknowledgement makes quiche look at the stream again. Where our own end is still
+    // to come, that will do.
+    if (this.#writeEnd === undefined) return true
+    const { native } = this.connection
+    try {
+      native.streamSend(this.id, nothing, this.#writeEnd === null)
+    } catch {
+      // The peer has stopped our side as well.
+      native.streamShutdown(this.id, WRITE_SIDE, CloseCode.CANCELLED)
+    }
+    this.connection.schedule()
+    return true
   }
 
   /** Whether the reader waits for news. */
@@ -196,6 +227,11 @@ export class QuicStream implements Stream {
   /** Nothing is left to be handed to quiche. */
   get drained(): boolean {
     return this.#writeEnd !== undefined || (this.#chunks.length === 0 && !this.#ending)
+  }
+
+  /** One side is over, or will be when all is sent. */
+  get halfOver(): boolean {
+    return this.#ending || this.#writeEnd !== undefined || this.#readEnd !== undefined
   }
 
   /** Tells a writer that waits for room, if there is some, and any writer that writing has failed. */
@@ -261,6 +297,18 @@ export class QuicStream implements Stream {
     return joined
   }
 
+  /**
+   * What quiche has not sent yet of a stream that is reset, it still ends, as if that were all. Ahead of everything else
+   * the end travels in one packet with the reset, which is then what counts; before it, it would be taken for the truth.
+   */
+  #goFirst(): void {
+    try {
+      this.connection.native.streamPriority(this.id, HIGHEST_URGENCY, true)
+    } catch {
+      // The stream is over in quiche already.
+    }
+  }
+
   #shutdown(side: typeof READ_SIDE | typeof WRITE_SIDE, code: number): void {
     const wireCode = Number.isSafeInteger(code) && code >= 0 ? code : CloseCode.INTERNAL
     try {
@@ -295,9 +343,4 @@ export class QuicStream implements Stream {
     if (message.startsWith('InvalidStreamState')) return new StreamResetError(CloseCode.CANCELLED)
     return failure ?? this.connection.broken(error)
   }
-}
-
-/** Memory of its own, and not filled with zeros first. */
-function newReadBuffer(): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(READ_BYTES).buffer)
 }

@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { PeerloomError, type Certificate } from '../../kernel/index.js'
 import { NodeId } from '../../model/index.js'
 import { ed25519KeyOf } from './certificate-key.js'
+import { MESSAGES_PER_TURN } from './messages.js'
 import type { QuicTransportConfig } from './options.js'
 import type { NativeConfig, Quiche } from './quiche.js'
 
@@ -45,16 +46,31 @@ export function checkCertificate({ certificatePem, privateKeyPem }: Certificate,
   }
 }
 
-/** The native configuration for connections whose datagrams have at most `datagramBytes`. */
+/** Length of a {@link ConfigVariant.ticketKey}: a name, and keys to encrypt and to sign with, of 16 bytes each. */
+export const TICKET_KEY_BYTES = 48
+
+/** What differs between the configurations of one endpoint. */
+export interface ConfigVariant {
+  /** The largest datagram. */
+  readonly datagramBytes: number
+  /** Whether early data may be sent and is taken. */
+  readonly early: boolean
+  /** What tickets are sealed with: all must have the same, since any may have to open what another has sealed. */
+  readonly ticketKey: Uint8Array
+}
+
+/** The native configuration for connections of a kind. */
 export function makeConfig(
   quiche: Quiche,
   { certificatePem, privateKeyPem }: Certificate,
   options: QuicTransportConfig,
-  datagramBytes: number
+  { datagramBytes, early, ticketKey }: ConfigVariant
 ): NativeConfig {
   const pem = (text: string): Uint8Array[] => [Buffer.from(text)]
   // A failed check against (no) authorities is allowed: who the peer is, we tell from its key.
   const config = quiche.Config.withBoringSslCtx(true, true, null, pem(privateKeyPem), pem(certificatePem), 'ed25519')
+  config.setTicketKey(ticketKey)
+  if (early) config.enableEarlyData()
   config.setApplicationProtos(options.protocols)
   config.setMaxIdleTimeout(options.idleTimeoutMs)
   config.setMaxSendUdpPayloadSize(datagramBytes)
@@ -69,7 +85,12 @@ export function makeConfig(
   config.setInitialMaxStreamsUni(0)
   config.setActiveConnectionIdLimit(ACTIVE_CONNECTION_IDS)
   config.setDisableActiveMigration(false)
+  if (options.maxQueuedMessages > 0) config.enableDgram(true, MESSAGES_PER_TURN, options.maxQueuedMessages)
+  if (options.keyLogFile !== undefined) config.logKeys()
   config.setCcAlgorithmName(options.congestionControl)
-  config.enablePacing(false)
+  // Nobody waits until the times that quiche's pacer plans, but it measures round trips from them. Switched off, its
+  // plan stands still while a window is small: measured times, and with them the plan's steps, grow without limit, and a
+  // lossy connection comes to rest. BBR paces by its own measure, and does far worse with the pacer.
+  config.enablePacing(options.congestionControl !== 'bbr')
   return config
 }

@@ -73,6 +73,7 @@ export class ConnectionServer {
       await this.#readRequest(call)
       method = this.#methodOf(call)
       method.calls.add(call)
+      if (this.connection.early && !method.idempotent) await this.#confirmed(call)
       await serve(call, method)
     } catch (error) {
       rpcCode = call.fail(error)
@@ -81,6 +82,12 @@ export class ConnectionServer {
     method?.calls.delete(call)
     call.finish()
     this.#tell(call, rpcCode)
+  }
+
+  /** Waits until what came early is no recording. */
+  async #confirmed(call: ServedCall): Promise<void> {
+    if (await call.during(this.connection.confirmed())) return
+    throw new RpcError(RpcCode.CANCELLED, 'the connection ended before its handshake was done', { local: true })
   }
 
   async #readRequest(call: ServedCall): Promise<void> {

@@ -1,4 +1,4 @@
-import { ConnectionPool, definePlugin, RpcRegistry } from '../../kernel/index.js'
+import { ConnectionPool, definePlugin, RpcRegistry, type Connection } from '../../kernel/index.js'
 import { ByteBudgets } from './byte-budget.js'
 import type { RpcEnvironment } from './environment.js'
 import { rpcOptions } from './options.js'
@@ -47,11 +47,11 @@ export const rpc = definePlugin({
     context.defer(() => {
       registry.close()
     })
-    context.defer(
-      pool.onConnection((connection) => {
-        registry.serve(connection)
-      })
-    )
+    const serve = (connection: Connection): void => {
+      registry.serve(connection)
+    }
+    context.defer(pool.onEarly(serve))
+    context.defer(pool.onConnection(serve))
     return { rpc: registry }
   }
 })

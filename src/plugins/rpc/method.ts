@@ -15,6 +15,8 @@ export interface OfferedMethod {
   readonly plugin: string
   /** Milliseconds that a call may take; the default if it says nothing. */
   readonly timeoutMs: number | undefined
+  /** A call may be a copy of an earlier one. */
+  readonly idempotent: boolean
   /** Calls under way. */
   readonly calls: Set<ServedCall>
   /** Runs the handler. What it returns depends on the kind; see `Handlers` of the contract. */
@@ -29,7 +31,8 @@ export function offeredMethod(name: string, plugin: string, given: AnyMethod | C
   if (kind !== undefined) {
     const handler = given as ClassHandler
     const timeoutMs = checkTimeout(name, handler.timeout)
-    return { name, kind, plugin, timeoutMs, calls: new Set(), run: handleWithClass(kind, handler) }
+    const run = handleWithClass(kind, handler)
+    return { name, kind, plugin, timeoutMs, idempotent: false, calls: new Set(), run }
   }
   const method = given as Partial<AnyMethod> | null | undefined
   if (!KINDS.includes(method?.kind) || typeof method?.handle !== 'function') {
@@ -41,7 +44,8 @@ export function offeredMethod(name: string, plugin: string, given: AnyMethod | C
   const run: OfferedMethod['run'] =
     method.kind === 'raw' ? (call, input, body) => handle(input, body, call) : (call, input) => handle(input, call)
   const timeoutMs = checkTimeout(name, method.timeoutMs)
-  return { name, kind: method.kind as MethodKind, plugin, timeoutMs, calls: new Set(), run }
+  const idempotent = method.idempotent === true
+  return { name, kind: method.kind as MethodKind, plugin, timeoutMs, idempotent, calls: new Set(), run }
 }
 
 function checkTimeout(name: string, timeoutMs: unknown): number | undefined {

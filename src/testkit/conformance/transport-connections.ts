@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
 import { CloseCode, readChunk, type Connection } from '../../kernel/index.js'
 import { failsWith } from './fails-with.js'
-import { connect, echo, nextConnection, nextStream, openStream, outcome, type SuiteContext } from './transport.js'
+import {
+  connect,
+  echo,
+  nextConnection,
+  nextStream,
+  openStream,
+  outcome,
+  pattern,
+  readAll,
+  type SuiteContext,
+  type TransportEnd
+} from './transport.js'
 import { until } from './until.js'
 
 /** Dialling, accepting and closing. */
@@ -17,6 +28,8 @@ export function connectionTests({ pairTest, connectedTest }: SuiteContext): void
     assert.equal(inbound.transport, b.transport.name)
     assert.notEqual(outbound.protocol, '')
     assert.equal(outbound.protocol, inbound.protocol)
+    assert.deepEqual([outbound.early, inbound.early], [false, false])
+    assert.deepEqual(await Promise.all([outbound.confirmed(), inbound.confirmed()]), [true, true])
     assert.deepEqual({ ...outbound.remote }, { ...b.address })
     assert.deepEqual({ ...inbound.remote }, { ...a.address })
     assert.notEqual(outbound.id, inbound.id)
@@ -49,6 +62,52 @@ export function connectionTests({ pairTest, connectedTest }: SuiteContext): void
       seen.map(({ closeInfo }) => closeInfo),
       [undefined]
     )
+  })
+
+  pairTest('counts the handshakes that were made, and those that failed, by who began them', async (pair) => {
+    const { a, b, nowhere, stranger } = pair
+    const countsOf = ({ transport }: TransportEnd): unknown => {
+      const { handshakesMade, handshakesFailed } = transport.stats()
+      return [handshakesMade, handshakesFailed]
+    }
+    const none = { dialled: 0, accepted: 0 }
+    assert.deepEqual([countsOf(a), countsOf(b)], Array(2).fill([none, none]))
+    const { outbound } = await connect(pair)
+    assert.deepEqual(countsOf(a), [{ dialled: 1, accepted: 0 }, none])
+    assert.deepEqual(countsOf(b), [{ dialled: 0, accepted: 1 }, none])
+    await assert.rejects(a.transport.dial(stranger, b.address))
+    const controller = new AbortController()
+    const cancelled = a.transport.dial(b.id, nowhere, { signal: controller.signal })
+    controller.abort()
+    await assert.rejects(cancelled)
+    assert.deepEqual(countsOf(a), [
+      { dialled: 1, accepted: 0 },
+      { dialled: 2, accepted: 0 }
+    ])
+    // How the side that was refused counts it depends on whether it had done its part by then.
+    await until(() => b.transport.stats().handshakesMade.accepted + b.transport.stats().handshakesFailed.accepted === 2)
+    outbound.close()
+    assert.deepEqual(countsOf(a), [
+      { dialled: 1, accepted: 0 },
+      { dialled: 2, accepted: 0 }
+    ])
+  })
+
+  connectedTest('counts datagrams and bytes, of all connections and of one', async (pair) => {
+    const { a, b, outbound, inbound } = pair
+    const before = [a.transport.stats(), b.transport.stats(), outbound.stats()] as const
+    const arrived = nextStream(inbound).then(readAll)
+    const stream = await outbound.open()
+    stream.end(pattern(50_000))
+    await arrived
+    const [sender, receiver, connection] = [a.transport.stats(), b.transport.stats(), outbound.stats()] as const
+    assert.ok(sender.sent > before[0].sent)
+    assert.ok(sender.sentBytes >= before[0].sentBytes + 50_000)
+    assert.ok(receiver.received > before[1].received)
+    assert.ok(receiver.receivedBytes >= before[1].receivedBytes + 50_000)
+    assert.ok(connection.sentBytes >= before[2].sentBytes + 50_000)
+    assert.ok(connection.congestionWindowBytes >= 2 * 1_200)
+    assert.ok(connection.lostBytes >= 0)
   })
 
   pairTest('rejects a dial that its signal cancels, and leaves nothing behind', async ({ a, b, nowhere }) => {

@@ -263,6 +263,35 @@ export function streamTests({ maxStreams, pairTest, connectedTest }: SuiteContex
     await assert.rejects(waiting, failsWith('ERR_CONNECTION_CLOSED'))
   })
 
+  connectedTest('has an urgency of 3 until it is set, and refuses one that is none', async ({ outbound }) => {
+    const stream = await outbound.open()
+    assert.equal(stream.urgency, 3)
+    for (const urgency of [-1, 8, 1.5, Number.NaN]) {
+      assert.throws(() => (stream.urgency = urgency), failsWith('ERR_INVALID_INPUT'))
+    }
+    stream.urgency = 7
+    assert.equal(stream.urgency, 7)
+  })
+
+  connectedTest('sends the more urgent first, and leaves the others some share', async ({ outbound, inbound }) => {
+    const bytes = new Map<number, number>()
+    inbound.onStream = (stream) => void count(stream, bytes)
+    const bulk = await outbound.open()
+    const urgent = await outbound.open()
+    void writeSlowly(bulk, new Uint8Array(8 * LARGE_BYTES)).catch(() => undefined)
+    const countOf = (stream: Stream): number => bytes.get(stream.id) ?? 0
+    await until(() => countOf(bulk) > 0)
+    // Told to while it waits with the others.
+    bulk.urgency = 7
+    urgent.urgency = 0
+    const before = countOf(bulk)
+    void writeSlowly(urgent, new Uint8Array(LARGE_BYTES))
+    await until(() => countOf(urgent) === LARGE_BYTES)
+    const meanwhile = countOf(bulk) - before
+    assert.ok(meanwhile > 0 && meanwhile < LARGE_BYTES / 2, `${meanwhile} bytes of the other came meanwhile`)
+    bulk.reset(1)
+  })
+
   connectedTest('works as WHATWG streams', async ({ outbound, inbound }) => {
     inbound.onStream = (stream) => {
       const { readable, writable: output } = webStreams(stream)
@@ -280,6 +309,17 @@ export function streamTests({ maxStreams, pairTest, connectedTest }: SuiteContex
     await writing
     assert.equal(Buffer.compare(Buffer.concat(parts), data), 0)
   })
+}
+
+/** Counts what arrives, by stream. */
+async function count(stream: Stream, bytes: Map<number, number>): Promise<void> {
+  try {
+    for (let part = await readChunk(stream); part !== null; part = await readChunk(stream)) {
+      bytes.set(stream.id, (bytes.get(stream.id) ?? 0) + part.length)
+    }
+  } catch {
+    // It was given up.
+  }
 }
 
 async function writeSlowly(stream: Stream, data: Uint8Array): Promise<void> {

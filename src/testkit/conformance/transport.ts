@@ -1,6 +1,8 @@
 import { readChunk, type CloseInfo, type Connection, type Stream, type Transport } from '../../kernel/index.js'
 import type { Address, NodeId } from '../../model/index.js'
 import { connectionTests } from './transport-connections.js'
+import { drainTests } from './transport-drain.js'
+import { messageTests } from './transport-messages.js'
 import { streamTests } from './transport-streams.js'
 import type { TestRunner } from './runner.js'
 
@@ -28,7 +30,10 @@ export interface TransportPair {
 
 export interface TransportConformanceOptions extends TestRunner {
   readonly name: string
-  /** Makes a fresh pair in real time; it is asked for before each test. */
+  /**
+   * Makes a fresh pair in real time; it is asked for before each test. A drain must have time enough for 300 kB on a busy
+   * machine, and a test waits until that time is over: a second or two.
+   */
   readonly createPair: () => Promise<TransportPair>
   /** Streams that each node of a pair lets the other open at once. Small, since a test opens them all. */
   readonly maxStreams: number
@@ -75,6 +80,8 @@ export function transportConformance(options: TransportConformanceOptions): void
   options.describe(`${options.name} fulfils Transport`, () => {
     connectionTests(context)
     streamTests(context)
+    messageTests(context)
+    drainTests(context)
   })
 }
 

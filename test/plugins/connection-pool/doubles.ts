@@ -42,6 +42,7 @@ export class FakeConnection implements Partial<Connection> {
   readonly id = `fake-${FakeConnection.#count++}`
   readonly transport = 'fake'
   readonly protocol = 'peerloom/1'
+  early = false
   readonly openedAt: number
   heardAt: number
   /** Streams that are open now: the peer's, and our own. */
@@ -72,6 +73,11 @@ export class FakeConnection implements Partial<Connection> {
     this.end({ code, reason, by: 'us', transport: false })
   }
 
+  drain(code?: number, reason?: string): Promise<CloseInfo> {
+    this.close(code, reason)
+    return this.closed
+  }
+
   end(info: CloseInfo): void {
     if (this.closeInfo !== undefined) return
     this.closeInfo = info
@@ -100,7 +106,9 @@ export class FakeConnection implements Partial<Connection> {
   stats(): ReturnType<Connection['stats']> {
     const { streams, ownStreams, openedStreams, acceptedStreams } = this
     const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, pathsLeft: Infinity, ...counts }
+    const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
+    const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, pathsLeft: Infinity, ...lost, ...messages, ...counts }
   }
 
   get asConnection(): Connection {
@@ -108,13 +116,17 @@ export class FakeConnection implements Partial<Connection> {
   }
 }
 
-/** What becomes of a dial: after `ms` it connects or fails; without a plan it is never answered. */
-export type Plan = { ms: number; fails?: string; deaf?: boolean }
+/**
+ * What becomes of a dial: after `ms` it connects or fails; without a plan it is never answered. `early`: there is a
+ * ticket, so that an early connection is given to who wants one.
+ */
+export type Plan = { ms: number; fails?: string; deaf?: boolean; early?: boolean }
 
 /** Settles each dial as planned, by host. */
 export class FakeTransport implements Transport {
   readonly name = 'fake'
   onConnection: ((connection: Connection) => void) | undefined
+  onEarly: ((connection: Connection) => void) | undefined
   readonly plans = new Map<string, Plan>()
   /** `<host>@<time>` of each dial and `!<host>@<time>` of each that was aborted. */
   readonly log: string[] = []
@@ -128,6 +140,12 @@ export class FakeTransport implements Transport {
     const plan = this.plans.get(address.host)
     this.log.push(`${address.host}@${this.clock.monotonic()}`)
     this.underWay++
+    let early: FakeConnection | undefined
+    if (plan?.early === true && options.early !== undefined) {
+      early = new FakeConnection(peer, 'outbound', this.clock, address)
+      early.early = true
+      options.early(early.asConnection)
+    }
     return new Promise<Connection>((resolve, reject) => {
       const timer =
         plan &&
@@ -136,7 +154,8 @@ export class FakeTransport implements Transport {
             reject(new PeerloomError(plan.fails, 'as planned'))
             return
           }
-          const connection = new FakeConnection(peer, 'outbound', this.clock, address)
+          const connection = early ?? new FakeConnection(peer, 'outbound', this.clock, address)
+          connection.early = false
           this.made.push(connection)
           resolve(connection.asConnection)
         }, plan.ms)
@@ -154,7 +173,9 @@ export class FakeTransport implements Transport {
   }
 
   stats(): ReturnType<Transport['stats']> {
-    return { connections: 0, handshakes: this.underWay, dropped: {} }
+    const none = { dialled: 0, accepted: 0 }
+    const traffic = { sent: 0, sentBytes: 0, received: 0, receivedBytes: 0, dropped: {} }
+    return { connections: 0, handshakes: this.underWay, handshakesMade: none, handshakesFailed: none, ...traffic }
   }
 }
 

@@ -45,7 +45,8 @@ class World {
       plugins: [
         identity.with({ seed: new Uint8Array(32).fill(seed) }),
         memoryNetwork.with({ network: this.network, host: `10.0.0.${seed}`, port: 4433 }),
-        memoryTransport,
+        // One that is killed waits for nothing.
+        memoryTransport.with({ drainMs: 0 }),
         connectionPool,
         rpc
       ]

@@ -4,11 +4,12 @@ import { testIdentity } from './identities.js'
 import { startNode } from './nodes.js'
 
 const MAX_STREAMS = 16
+const DRAIN_MS = 1_500
 
 async function createPair(): Promise<TransportPair> {
   const network = new MemoryNetwork()
   const [first, second] = await Promise.all(
-    [1, 2].map((n) => startNode(n, { network, transport: { maxStreams: MAX_STREAMS } }))
+    [1, 2].map((n) => startNode(n, { network, transport: { maxStreams: MAX_STREAMS, drainMs: DRAIN_MS } }))
   )
   const endOf = ({ kernel, transport, identity, address }: NonNullable<typeof first>): TransportPair['a'] => ({
     transport,

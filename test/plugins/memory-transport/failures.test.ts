@@ -62,6 +62,8 @@ describe('memory-transport when things go wrong', () => {
     const outbound = await clock.until(a.transport.dial(b.identity.nodeId, b.address))
     const stream = await outbound.open()
     stream.end(Uint8Array.of(1))
+    // It overtakes the proof.
+    expect(outbound.sendMessage(Uint8Array.of(1))).to.equal(true)
     expect(await clock.until(outbound.closed)).to.include({ by: 'peer', code: CloseCode.BAD_PEER })
     expect(accepted).to.equal(0)
     expect(b.transport.stats()).to.include({ connections: 0, handshakes: 0 })

@@ -53,6 +53,6 @@ describe('memory-transport in virtual time', () => {
     await clock.until(reading)
     expect(Buffer.concat(chunks).equals(sent)).to.equal(true)
     expect(connection.stats().lostPackets).to.be.greaterThan(50)
-    await Promise.all([a.kernel.stop(), b.kernel.stop()])
+    await clock.until(Promise.all([a.kernel.stop(), b.kernel.stop()]))
   })
 })

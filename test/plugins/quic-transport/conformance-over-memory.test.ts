@@ -6,13 +6,14 @@ import { quicTransport } from '#src/plugins/quic-transport/index.js'
 import { transportConformance, type TransportEnd, type TransportPair } from '#src/testkit/index.js'
 
 const MAX_STREAMS = 16
+const DRAIN_MS = 1_500
 
 async function startNode(network: MemoryNetwork, host: string): Promise<TransportEnd> {
   const kernel = createKernel({
     plugins: [
       identity,
       memoryNetwork.with({ network, host }),
-      quicTransport.with({ maxStreams: MAX_STREAMS, handshakeTimeoutMs: 1_000 })
+      quicTransport.with({ maxStreams: MAX_STREAMS, drainMs: DRAIN_MS, handshakeTimeoutMs: 1_000 })
     ]
   })
   await kernel.start()

@@ -5,9 +5,10 @@ import { transportConformance, type TransportPair } from '#src/testkit/index.js'
 import { startNode } from './nodes.js'
 
 const MAX_STREAMS = 16
+const DRAIN_MS = 1_500
 
 async function createPair(): Promise<TransportPair> {
-  const options = { quic: { maxStreams: MAX_STREAMS, handshakeTimeoutMs: 1_000 } }
+  const options = { quic: { maxStreams: MAX_STREAMS, drainMs: DRAIN_MS, handshakeTimeoutMs: 1_000 } }
   const silent = createSocket('udp4')
   silent.bind(0, '127.0.0.1')
   const [a, b] = await Promise.all([startNode(options), startNode(options), once(silent, 'listening')])

@@ -1,7 +1,6 @@
 import { createSocket } from 'node:dgram'
-import { generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import * as x509 from '@peculiar/x509'
 import { expect } from 'chai'
 import { parse } from 'valibot'
 import {
@@ -28,6 +27,7 @@ import { udp } from '#src/plugins/udp/index.js'
 import { checkCertificate, provenNodeId } from '#src/plugins/quic-transport/tls.js'
 import { loadQuiche } from '#src/plugins/quic-transport/quiche.js'
 import { firstPacketEnd, isLongHeader } from '#src/plugins/quic-transport/packet.js'
+import { idOf, makeCertificate } from './certificates.js'
 import { connectedPair, startNode, type TestNode, type Wrap } from './nodes.js'
 import { tapped } from './wraps.js'
 
@@ -47,22 +47,6 @@ const until = async (condition: () => boolean): Promise<void> => {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
-/** A self-signed certificate and its key. */
-async function makeCertificate(kind: 'Ed25519' | 'ECDSA'): Promise<Certificate> {
-  const algorithm = kind === 'Ed25519' ? { name: 'Ed25519' } : { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
-  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
-    { name: 'CN=test', keys, signingAlgorithm: algorithm },
-    webcrypto
-  )
-  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
-  return {
-    certificatePem: certificate.toString('pem'),
-    privateKeyPem: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`,
-    expires: Date.now() + 1e9
-  }
-}
-
 /** An identity whose certificate is whatever is given; `nodeId` is what it claims to be. */
 function identityWith(certificate: Certificate, nodeId: NodeId): Plugin {
   return definePlugin({
@@ -79,8 +63,6 @@ function identityWith(certificate: Certificate, nodeId: NodeId): Plugin {
     })
   })
 }
-
-const idOf = ({ certificatePem }: Certificate): NodeId => provenNodeId([new X509Certificate(certificatePem).raw])
 
 /** Dials a node's socket with quiche itself, and a certificate that our own transport would not use. */
 async function dialRaw(
@@ -253,7 +235,12 @@ describe('connections over QUIC', () => {
     const chain = { ...own, certificatePem: `${own.certificatePem}\n${other.certificatePem}\n` }
     expect(await dialRaw(b, chain, 'ed25519')).to.deep.equal({ code: CloseCode.BAD_PEER, app: true })
     expect(b.inbound).to.deep.equal([])
-    expect(b.transport.stats()).to.deep.include({ connections: 0, handshakes: 0 })
+    expect(b.transport.stats()).to.deep.include({
+      connections: 0,
+      handshakes: 0,
+      handshakesMade: { dialled: 0, accepted: 0 },
+      handshakesFailed: { dialled: 0, accepted: 1 }
+    })
   })
 
   it('refuse a client whose key is not an Ed25519 key', async () => {
@@ -262,6 +249,7 @@ describe('connections over QUIC', () => {
     const { app } = await dialRaw(b, certificate, 'ecdsa_secp256r1_sha256:ed25519')
     expect(app).to.equal(false)
     await until(() => b.transport.stats().handshakes === 0)
+    expect(b.transport.stats().handshakesFailed.accepted).to.equal(1)
     expect(b.inbound).to.deep.equal([])
   })
 
@@ -285,6 +273,8 @@ describe('connections over QUIC', () => {
     const error = await failure(() => a.transport.dial(b.id, b.address))
     expect(error.code).to.equal('ERR_DIAL')
     expect(error.message).to.contain('protocols')
+    expect(a.transport.stats().handshakesFailed).to.deep.equal({ dialled: 1, accepted: 0 })
+    expect(b.transport.stats().handshakesFailed).to.deep.equal({ dialled: 0, accepted: 1 })
   })
 
   it('agree on the protocol that the dialler likes best', async () => {
@@ -355,20 +345,14 @@ describe('connections over QUIC', () => {
   })
 
   it('end by themselves when the peer falls silent', async () => {
+    const quic = { idleTimeoutMs: 800, keepAliveMs: 100 }
     let silent = false
-    await using pair = await connectedPair(
-      { quic: { idleTimeoutMs: 300, keepAliveMs: 100 } },
-      {
-        quic: { idleTimeoutMs: 300, keepAliveMs: 100 },
-        wrap: tapped({ send: () => !silent })
-      }
-    )
+    const wrap = tapped({ receive: () => !silent })
+    await using pair = await connectedPair({ quic, wrap }, { quic })
     // Keep-alives have held it for longer than the idle time-out.
-    await new Promise((resolve) => setTimeout(resolve, 700))
+    await until(() => pair.out.heardAt - pair.out.openedAt > quic.idleTimeoutMs)
     expect(pair.out.closeInfo).to.equal(undefined)
     silent = true
-    // What was under way has arrived then.
-    await new Promise((resolve) => setTimeout(resolve, 20))
     const pinged = pair.out.ping()
     expect(await pair.out.closed).to.include({ by: 'timeout' })
     expect(await pinged).to.equal(false)
@@ -531,13 +515,5 @@ describe('certificates of the QUIC transport', () => {
         .with.property('code', 'ERR_PEER_MISMATCH')
     }
     expect(NodeId.is(provenNodeId([raw(good)]))).to.equal(true)
-  })
-})
-
-describe('the native library', () => {
-  it('says which platforms it exists for when it does not load', async () => {
-    const error = await failure(() => loadQuiche(() => Promise.reject(new Error('no such file'))))
-    expect(error.code).to.equal('ERR_NATIVE')
-    expect(error.message).to.contain(`${process.platform}-${process.arch}`).and.to.contain('linux-x64')
   })
 })

@@ -32,6 +32,7 @@ export type Wrap = (datagrams: Datagrams) => Datagrams
 export interface NodeOptions {
   readonly quic?: QuicOptions
   readonly host?: string
+  readonly port?: number
   readonly wrap?: Wrap
   readonly identity?: Plugin
   readonly clock?: Clock
@@ -39,7 +40,7 @@ export interface NodeOptions {
 
 /** A node with the real plugins on a loopback socket. */
 export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
-  const sockets = udp.with({ host: options.host ?? '127.0.0.1' })
+  const sockets = udp.with({ host: options.host ?? '127.0.0.1', port: options.port ?? 0 })
   const { wrap } = options
   const kernel = createKernel({
     clock: options.clock ?? systemClock,

@@ -10,6 +10,7 @@ import {
   QUIC_VERSION,
   readLongHeader,
   receptionOf,
+  sameDestinationEnd,
   shortHeaderKey,
   versionNegotiation
 } from '#src/plugins/quic-transport/packet.js'
@@ -59,6 +60,32 @@ describe('packet headers', () => {
       fc.property(fc.uint8Array({ maxLength: 80 }), (data) => {
         expect(firstPacketEnd(data)).to.be.within(0, data.length)
         if (!isLongHeader(data)) expect(firstPacketEnd(data)).to.equal(data.length)
+      })
+    )
+  })
+
+  it('show where the packets for one destination end', () => {
+    const INITIAL = 0x40
+    const ZERO_RTT = 0x50
+    const here = Buffer.alloc(CID_BYTES, 1)
+    const elsewhere = Buffer.alloc(CID_BYTES, 2)
+    const packet = (first: number, dcid: Uint8Array, token: number[] = []): Buffer =>
+      Buffer.concat([longPacket(first, QUIC_VERSION, dcid, here, 0), Buffer.from([...token, 3, 7, 7, 7])])
+    const short = (dcid: Uint8Array): Buffer => Buffer.concat([Buffer.from([0x40]), dcid, Buffer.alloc(20)])
+    const ours = Buffer.concat([packet(INITIAL, here, [2, 9, 9]), packet(ZERO_RTT, here)])
+    for (const [data, end] of [
+      [ours, ours.length],
+      [Buffer.concat([ours, short(here)]), ours.length + 1 + CID_BYTES + 20],
+      [Buffer.concat([ours, short(elsewhere)]), ours.length],
+      [Buffer.concat([ours, packet(ZERO_RTT, elsewhere), packet(ZERO_RTT, here)]), ours.length],
+      [Buffer.concat([ours, Buffer.alloc(5)]), ours.length],
+      [short(here), short(here).length]
+    ] as const) {
+      expect(sameDestinationEnd(data)).to.equal(end)
+    }
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), (data) => {
+        expect(sameDestinationEnd(data)).to.be.within(Math.min(1, data.length), data.length)
       })
     )
   })

@@ -102,7 +102,7 @@ describe('validation of addresses by Retry', () => {
       expect(answers).to.equal(8 * turn)
       await new Promise((resolve) => setImmediate(resolve))
     }
-    expect(b.transport.stats()).to.deep.equal({ connections: 0, handshakes: 0, dropped: { 'unproven address': 150 } })
+    expect(b.transport.stats()).to.deep.include({ connections: 0, handshakes: 0, dropped: { 'unproven address': 150 } })
   })
 
   it('refuses and counts tokens that are forged, of another process, or of another address', async () => {

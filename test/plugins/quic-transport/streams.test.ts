@@ -12,7 +12,12 @@ import {
   type Connection,
   type Stream
 } from '#src/kernel/index.js'
+import type { QuicConnection } from '#src/plugins/quic-transport/connection.js'
+import { until } from '#src/testkit/conformance/until.js'
 import { connectedPair } from './nodes.js'
+
+/** Signs of life after which nothing more is expected of a peer that does not read. */
+const PINGS = 20
 
 /** Sends back whatever comes. */
 function echo(connection: Connection): void {
@@ -66,6 +71,16 @@ function pour(stream: Stream): void {
   pump()
 }
 
+/** Whether a writer that waits is asked for more in the time in which everything under way arrives and is answered. */
+function askedForMore(stream: Stream, connection: Connection): Promise<boolean> {
+  return Promise.race([writable(stream).then(() => true), signsOfLife(connection).then(() => false)])
+}
+
+/** Waits until what was sent has been acknowledged. */
+async function signsOfLife(connection: Connection): Promise<void> {
+  for (let pings = 0; pings < PINGS; pings++) await connection.ping()
+}
+
 const text = (content: string): Uint8Array => Buffer.from(content)
 
 describe('streams over QUIC', () => {
@@ -109,19 +124,12 @@ describe('streams over QUIC', () => {
   it('stop a writer whose reader does not read, and let it go on', async () => {
     await using pair = await connectedPair({ quic: { streamWindowBytes: 100_000, connectionWindowBytes: 200_000 } })
     const stream = await pair.out.open()
+    const incoming = nextStream(pair.in)
     const chunk = new Uint8Array(50_000)
     let written = 0
-    const incoming = nextStream(pair.in)
-    for (;;) {
-      written += chunk.length
-      if (!stream.write(chunk)) {
-        // Whatever the window takes is taken now: were it unlimited, the writer would be asked for more for ever.
-        const asked = await Promise.race([
-          writable(stream).then(() => true),
-          incoming.then(() => new Promise<false>((resolve) => setTimeout(resolve, 200, false)))
-        ])
-        if (!asked) break
-      }
+    for (let asked = true; asked; asked = await askedForMore(stream, pair.out)) {
+      do written += chunk.length
+      while (stream.write(chunk))
       expect(written).to.be.below(4 * STREAM_HIGH_WATER_BYTES)
     }
     stream.end()
@@ -260,6 +268,18 @@ describe('streams over QUIC', () => {
         stream.reset(4)
       }
     },
+    'the taker ends, and stops when that is known': {
+      opener: (stream) => {
+        pour(stream)
+      },
+      taker: (stream) => {
+        stream.read()
+        stream.end(text('y'))
+        void signsOfLife(stream.connection).then(() => {
+          stream.stop(3)
+        })
+      }
+    },
     'the taker stops what has ended': {
       opener: (stream) => {
         stream.end(text('x'))
@@ -284,6 +304,24 @@ describe('streams over QUIC', () => {
       await Promise.all(closed)
     })
   }
+
+  it('leave nothing in the library when the opener ends, and stops when that is known', async () => {
+    await using pair = await connectedPair()
+    pair.in.onStream = pour
+    const { native } = pair.out as unknown as Pick<QuicConnection, 'native'>
+    const isHeld = (id: number): boolean => {
+      try {
+        return native.streamCapacity(id) >= 0
+      } catch {
+        return false
+      }
+    }
+    const streams = await Promise.all(Array.from({ length: 100 }, () => pair.out.open()))
+    for (const stream of streams) stream.end(text('x'))
+    await signsOfLife(pair.out)
+    for (const stream of streams) stream.stop(3)
+    await until(() => !streams.some(({ id }) => isHeld(id)))
+  })
 
   it('send the end with the last bytes', async () => {
     await using pair = await connectedPair()

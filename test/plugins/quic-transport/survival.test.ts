@@ -158,6 +158,7 @@ describe('the QUIC endpoint survives', () => {
       await new Promise((resolve) => setTimeout(resolve, 5))
     expect(b.transport.stats().handshakes).to.equal(5)
     while (b.transport.stats().handshakes > 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(b.transport.stats().handshakesFailed.accepted).to.equal(5)
     await Promise.all(dials)
     expect(a.transport.stats().handshakes).to.equal(0)
     await using c = await startNode()

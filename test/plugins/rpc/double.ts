@@ -2,6 +2,7 @@ import { NEVER } from 'rxjs'
 import {
   CloseCode,
   ConnectionClosedError,
+  DEFAULT_URGENCY,
   PeerloomError,
   STREAM_HIGH_WATER_BYTES,
   StreamResetError,
@@ -28,6 +29,7 @@ export class StreamDouble implements Stream {
   onReadable: (() => void) | undefined
   onWritable: (() => void) | undefined
   onClosed: (() => void) | undefined
+  urgency = DEFAULT_URGENCY
   readonly codes: { reset?: number; stop?: number } = {}
   #writeOver = false
   #readOver = false
@@ -165,6 +167,7 @@ export class ConnectionDouble implements Connection {
   readonly transport = 'double'
   readonly protocol = 'peerloom/1'
   readonly openedAt = 0
+  early = false
   readonly heardAt = 0
   readonly remote = Address.parse('127.0.0.1:4433')
   readonly path = { local: this.remote, remote: this.remote }
@@ -229,8 +232,19 @@ export class ConnectionDouble implements Connection {
     return this.probe()
   }
 
+  confirmed(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
   ping(): Promise<boolean> {
     return Promise.resolve(this.closeInfo === undefined)
+  }
+
+  readonly maxMessageBytes = 0
+  onMessage: undefined
+
+  sendMessage(): boolean {
+    throw new PeerloomError('ERR_MESSAGE_SIZE', 'streams only')
   }
 
   take(stream: Stream): void {
@@ -243,6 +257,11 @@ export class ConnectionDouble implements Connection {
     this.other.#end({ code, reason, by: 'peer', transport: false })
   }
 
+  drain(code?: number, reason?: string): Promise<CloseInfo> {
+    this.close(code, reason)
+    return this.closed
+  }
+
   #end(info: CloseInfo): void {
     if (this.closeInfo !== undefined) return
     this.closeInfo = info
@@ -253,7 +272,9 @@ export class ConnectionDouble implements Connection {
 
   stats() {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, pathsLeft: Infinity, ...counts }
+    const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
+    const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, pathsLeft: Infinity, ...lost, ...messages, ...counts }
   }
 }
 
@@ -277,6 +298,7 @@ export function poolOf(...connections: Connection[]): ConnectionPool {
     onConnection(handler: (connection: Connection) => void) {
       connections.forEach(handler)
       return () => undefined
-    }
+    },
+    onEarly: () => () => undefined
   } as unknown as ConnectionPool
 }

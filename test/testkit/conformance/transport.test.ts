@@ -89,6 +89,15 @@ const brokenTransports: Readonly<Record<string, (transport: Transport) => Partia
       connection.close(code)
     }
   })),
+  'lets only so many messages wait to be sent, and counts the others': onConnection((connection) => ({
+    sendMessage: (message) => connection.sendMessage(message) || true
+  })),
+  'gives further streams up while it is drained, on both sides': onConnection((connection) => ({
+    drain: (code, reason) => {
+      connection.close(code, reason)
+      return connection.closed
+    }
+  })),
   'numbers streams as RFC 9000 does': onStream(({ id }) => ({ id: id + 1 })),
   'refuses a writer that never waits': onStream((stream) => ({
     write: (chunk) => {

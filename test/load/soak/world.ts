@@ -1,0 +1,135 @@
+import { createKernel, Datagrams, Identity, Transport, type Connection, type Random } from '#src/kernel/index.js'
+import type { Address, NodeId } from '#src/model/index.js'
+import { identity } from '#src/plugins/identity/index.js'
+import { MemoryNetwork, memoryNetwork, type LinkOptions } from '#src/plugins/memory-network/index.js'
+import { quicTransport } from '#src/plugins/quic-transport/index.js'
+import { seededRandom } from '#src/testkit/index.js'
+import { addTally, noTally, Pair, type Side, type Tally } from './pair.js'
+
+const HOSTS = ['10.0.0.1', '10.0.0.2'] as const
+const LINK: LinkOptions = { latencyMs: [1, 6], lossRate: 0.05, duplicateRate: 0.02 }
+/** Connections at a time. */
+const CONNECTIONS = 4
+/** Few enough for those who open one to have to wait at times. */
+const MAX_STREAMS = 64
+/** A close that was lost is noticed after that. */
+const IDLE_TIMEOUT_MS = 5_000
+const KEEP_ALIVE_MS = 1_000
+
+interface Node {
+  readonly id: NodeId
+  readonly address: Address
+  readonly transport: Transport
+  readonly accepted: () => Promise<Connection>
+  readonly stop: () => Promise<void>
+}
+
+/** Two real nodes with several connections between them, over a link that loses, reorders and doubles. */
+export class World {
+  /** What did not hold. */
+  readonly complaints: string[] = []
+  readonly #pairs: Pair[] = []
+  readonly #all = new Set<Pair>()
+  #dialling: Promise<unknown> = Promise.resolve()
+  /** Of the connections that are over and forgotten. */
+  readonly #past = noTally()
+
+  private constructor(
+    /** What the actions are drawn from. */
+    readonly random: Random,
+    private readonly network: MemoryNetwork,
+    private readonly nodes: readonly [Node, Node]
+  ) {}
+
+  static async create(seed: number): Promise<World> {
+    const network = new MemoryNetwork({ ...LINK, random: seededRandom(seed) })
+    const nodes = await Promise.all([startNode(network, HOSTS[0]), startNode(network, HOSTS[1])])
+    const world = new World(seededRandom(~seed), network, nodes)
+    for (let i = 0; i < CONNECTIONS; i++) world.#pairs.push(await world.#dial())
+    return world
+  }
+
+  /** One of the connections. */
+  pick(): Pair {
+    return this.#pairs[this.random.int(CONNECTIONS)] as Pair
+  }
+
+  side(): Side {
+    return this.random.int(2) as Side
+  }
+
+  /** Closes one of the connections, with whatever is on it, and dials again. */
+  async redial(code: number, reason: string): Promise<void> {
+    const slot = this.random.int(CONNECTIONS)
+    const pair = this.#pairs[slot] as Pair
+    if (pair.isOver) return
+    const [closed, fresh] = [pair.close(this.side(), code, reason), this.#dial()]
+    this.#pairs[slot] = await fresh
+    await closed
+    this.#forget()
+  }
+
+  /** Cuts the nodes off from each other; the returned function ends it. */
+  cut(): () => void {
+    return this.network.partition([HOSTS[0]])
+  }
+
+  /** Streams that are not over yet although they must come to their end, in words. */
+  get pending(): string[] {
+    return [...this.#all].flatMap(({ pending }) => pending)
+  }
+
+  /** Stops both nodes, waits until the network is empty, and tells what became of all connections. */
+  async stop(): Promise<Tally> {
+    for (const pair of this.#all) pair.tally.unheardGivingUp += pair.size
+    await Promise.all(this.nodes.map(({ stop }) => stop()))
+    while (this.network.stats.inFlight > 0) await new Promise((resolve) => setImmediate(resolve))
+    return [...this.#all].reduce((sum, { tally }) => addTally(sum, tally), this.#past)
+  }
+
+  /** One after another, so that it is known which dial an accepted connection belongs to. */
+  #dial(): Promise<Pair> {
+    const [from, to] = this.side() === 0 ? this.nodes : ([this.nodes[1], this.nodes[0]] as const)
+    const dialled = this.#dialling.then(async () => {
+      const [near, far] = await Promise.all([from.transport.dial(to.id, to.address), to.accepted()])
+      const pair = new Pair([near, far], (what) => this.complaints.push(what))
+      this.#all.add(pair)
+      return pair
+    })
+    this.#dialling = dialled
+    return dialled
+  }
+
+  /** Lets go of connections that are over. */
+  #forget(): void {
+    for (const pair of this.#all) {
+      if (!pair.isOver || pair.size > 0) continue
+      this.#all.delete(pair)
+      addTally(this.#past, pair.tally)
+    }
+  }
+}
+
+async function startNode(network: MemoryNetwork, host: string): Promise<Node> {
+  const quic = { maxStreams: MAX_STREAMS, idleTimeoutMs: IDLE_TIMEOUT_MS, keepAliveMs: KEEP_ALIVE_MS }
+  const kernel = createKernel({ plugins: [identity, memoryNetwork.with({ network, host }), quicTransport.with(quic)] })
+  await kernel.start()
+  const transport = kernel.resolve(Transport)
+  const arrived: Connection[] = []
+  const waiting: ((connection: Connection) => void)[] = []
+  transport.onConnection = (connection) => {
+    const waiter = waiting.shift()
+    if (waiter === undefined) arrived.push(connection)
+    else waiter(connection)
+  }
+  return {
+    id: kernel.resolve(Identity).nodeId,
+    address: kernel.resolve(Datagrams).primary.local,
+    transport,
+    accepted: () => {
+      const connection = arrived.shift()
+      return connection === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(connection)
+    },
+    stop: () => kernel.stop()
+  }
+}
