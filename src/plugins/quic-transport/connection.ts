@@ -1,3 +1,4 @@
+import { NEVER } from 'rxjs'
 import {
   abortReason,
   CloseCode,
@@ -10,6 +11,7 @@ import {
   type ConnectionStats,
   type Draining,
   type Logger,
+  type Path,
   type Stream
 } from '../../kernel/index.js'
 import type { Address, NodeId } from '../../model/index.js'
@@ -107,6 +109,24 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
 
   get remote(): Address {
     return this.#driver.remote
+  }
+
+  readonly paths$ = NEVER
+
+  get path(): Path {
+    return { local: this.remote, remote: this.remote }
+  }
+
+  get paths(): readonly Path[] {
+    return [this.path]
+  }
+
+  probe(): Promise<never> {
+    return Promise.reject(new PeerloomError('ERR_PATH', 'not yet'))
+  }
+
+  migrate(): Promise<never> {
+    return this.probe()
   }
 
   get closeInfo(): CloseInfo | undefined {
@@ -235,6 +255,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,
+      pathsLeft: Infinity,
       lostBytes,
       congestionWindowBytes: path?.cwnd ?? 0,
       sentMessages: this.#messages.sent,

@@ -179,6 +179,10 @@ export class Endpoint implements Transport, DriverHost {
     this.#configs.useCertificate(certificate)
   }
 
+  carry(): () => void {
+    throw new PeerloomError('ERR_STATE', 'not yet')
+  }
+
   stats(): TransportStats {
     const { dialling, accepting, live } = this.#count
     const { received, receivedBytes, dropped } = this.#dispatch

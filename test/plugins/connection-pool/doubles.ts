@@ -111,7 +111,7 @@ export class FakeConnection implements Partial<Connection> {
     const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
     const { sentMessages, receivedMessages } = this
     const messages = { sentMessages, receivedMessages, droppedMessages: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, ...lost, ...messages, ...counts }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, pathsLeft: Infinity, ...lost, ...messages, ...counts }
   }
 
   get asConnection(): Connection {
@@ -169,6 +169,10 @@ export class FakeTransport implements Transport {
         reject(abortReason(signal))
       })
     }).finally(() => this.underWay--)
+  }
+
+  carry(): () => void {
+    return () => undefined
   }
 
   stats(): ReturnType<Transport['stats']> {

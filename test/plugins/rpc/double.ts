@@ -1,3 +1,4 @@
+import { NEVER } from 'rxjs'
 import {
   CloseCode,
   ConnectionClosedError,
@@ -169,6 +170,9 @@ export class ConnectionDouble implements Connection {
   early = false
   readonly heardAt = 0
   readonly remote = Address.parse('127.0.0.1:4433')
+  readonly path = { local: this.remote, remote: this.remote }
+  readonly paths = [this.path]
+  readonly paths$ = NEVER
   readonly closed: Promise<CloseInfo>
   readonly streams = new Set<StreamDouble>()
   closeInfo: CloseInfo | undefined
@@ -220,6 +224,14 @@ export class ConnectionDouble implements Connection {
     return mine
   }
 
+  probe(): Promise<never> {
+    return Promise.reject(new PeerloomError('ERR_PATH', 'a double has no paths'))
+  }
+
+  migrate(): Promise<never> {
+    return this.probe()
+  }
+
   confirmed(): Promise<boolean> {
     return Promise.resolve(true)
   }
@@ -262,7 +274,7 @@ export class ConnectionDouble implements Connection {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
     const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
     const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, ...lost, ...messages, ...counts }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, pathsLeft: Infinity, ...lost, ...messages, ...counts }
   }
 }
 
