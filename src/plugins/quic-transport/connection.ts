@@ -1,4 +1,3 @@
-import { NEVER } from 'rxjs'
 import {
   abortReason,
   CloseCode,
@@ -10,8 +9,11 @@ import {
   type ConnectionStats,
   type Logger,
   type Path,
+  type PathChange,
+  type ProbeOptions,
   type Stream
 } from '../../kernel/index.js'
+import type { Observable } from 'rxjs'
 import type { Address, NodeId } from '../../model/index.js'
 import type { Driver } from './driver.js'
 import { FairQueue } from './fair-queue.js'
@@ -19,6 +21,7 @@ import type { NativeConnection } from './quiche.js'
 import { StopProbe } from './stop-probe.js'
 import { QuicStream, type StreamOwner } from './stream.js'
 import { WaitingOpens } from './waiting-opens.js'
+import type { Ways } from './ways.js'
 
 /** Up to so many waiting readers are asked one by one before the library is asked for a list, which costs more. */
 const PROBED_READERS = 32
@@ -51,6 +54,7 @@ export class QuicConnection implements Connection, StreamOwner {
   readonly closed: Promise<CloseInfo>
   readonly native: NativeConnection
   readonly #driver: Driver
+  readonly #ways: Ways
   readonly #log: Logger
   readonly #streams = new Map<number, QuicStream>()
   readonly #readers = new Set<QuicStream>()
@@ -71,7 +75,7 @@ export class QuicConnection implements Connection, StreamOwner {
   /** A sign of life that is waited for. */
   #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
-  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger) {
+  constructor(identity: ConnectionIdentity, driver: Driver, ways: Ways, log: Logger) {
     this.id = identity.id
     this.peer = identity.peer
     this.direction = identity.direction
@@ -80,6 +84,7 @@ export class QuicConnection implements Connection, StreamOwner {
     this.openedAt = identity.openedAt
     this.native = driver.native
     this.#driver = driver
+    this.#ways = ways
     this.#log = log
     const client = identity.direction === 'outbound'
     this.#nextOwn = client ? CLIENT_STREAMS : SERVER_STREAMS
@@ -87,26 +92,28 @@ export class QuicConnection implements Connection, StreamOwner {
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
   }
 
-  get remote(): Address {
-    return this.#driver.remote
+  get path(): Path {
+    return this.#ways.path
   }
 
-  readonly paths$ = NEVER
-
-  get path(): Path {
-    return { local: this.remote, remote: this.remote }
+  get remote(): Address {
+    return this.#driver.way.remote
   }
 
   get paths(): readonly Path[] {
-    return [this.path]
+    return this.#ways.paths.paths
   }
 
-  probe(): Promise<never> {
-    return Promise.reject(new PeerloomError('ERR_PATH', 'not yet'))
+  get paths$(): Observable<PathChange> {
+    return this.#ways.paths.paths$
   }
 
-  migrate(): Promise<never> {
-    return this.probe()
+  probe(remote: Address, options?: ProbeOptions): Promise<Path> {
+    return this.#ways.paths.probe(remote, options)
+  }
+
+  migrate(path: Path, options?: { signal?: AbortSignal | undefined }): Promise<void> {
+    return this.#ways.paths.migrate(path, options)
   }
 
   get closeInfo(): CloseInfo | undefined {
@@ -166,13 +173,12 @@ export class QuicConnection implements Connection, StreamOwner {
 
   stats(): ConnectionStats {
     const { sentBytes, recvBytes, lost } = this.native.stats()
-    const path = this.native.pathStats().find(({ active }) => active)
     return {
-      rttMs: path?.rtt ?? 0,
+      rttMs: this.#driver.rttMs,
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,
-      pathsLeft: Infinity,
+      pathsLeft: this.#ways.left,
       streams: this.#streams.size,
       ownStreams: this.#ownOpen,
       openedStreams: Math.floor(this.#nextOwn / STREAM_ID_STEP),
@@ -246,6 +252,7 @@ export class QuicConnection implements Connection, StreamOwner {
     this.#senders.clear()
     for (const stream of streams) stream.fail()
     this.#finish()
+    this.#ways.end(this.failure as ConnectionClosedError)
     this.#resolveClosed(info)
   }
 

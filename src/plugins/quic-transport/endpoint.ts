@@ -8,23 +8,29 @@ import {
   type Certificate,
   type Clock,
   type Connection,
+  type DatagramSocket,
   type Datagrams,
   type DialOptions,
+  type KeptPaths,
   type Logger,
+  type Paths,
   type Transport,
   type TransportStats
 } from '../../kernel/index.js'
 import { Address, type NodeId } from '../../model/index.js'
+import { CarriedSockets } from './carried-sockets.js'
 import { QuicConnection } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Driver, type DriverHost } from './driver.js'
 import type { QuicTransportConfig } from './options.js'
-import { CID_BYTES, type LongHeader } from './packet.js'
+import { CID_BYTES, MIN_INITIAL_BYTES, type LongHeader } from './packet.js'
 import type { NativeConfig, NativeConnection, Quiche } from './quiche.js'
 import { RandomPool } from './random-pool.js'
 import { dialError, Session, type Phase } from './session.js'
 import { Slab } from './slab.js'
 import { makeConfig } from './tls.js'
+import type { Way } from './way.js'
+import { Ways } from './ways.js'
 
 /** Native configurations kept, one for each size of datagram. */
 const MAX_CONFIGS = 8
@@ -35,6 +41,8 @@ export interface EndpointParts {
   readonly name: string
   readonly quiche: Quiche
   readonly datagrams: Datagrams
+  /** Proves and keeps the paths of connections, if such a plugin is there. */
+  readonly paths?: Paths | undefined
   readonly certificate: Certificate
   readonly options: QuicTransportConfig
   readonly clock: Clock
@@ -43,27 +51,28 @@ export interface EndpointParts {
 
 /** What differs between the sessions that we begin and those that others do. */
 interface Beginning {
-  readonly remote: Address
+  readonly way: Way
   readonly expected: NodeId | undefined
   readonly connect: (local: Address, config: NativeConfig) => NativeConnection
   readonly succeeded: (connection: QuicConnection) => void
   readonly failed: (error: PeerloomError) => void
 }
 
-/** All QUIC connections on the primary socket: dials, accepts, and ends them. */
+/** All QUIC connections, on the primary socket and those that are carried: dials, accepts, and ends them. */
 export class Endpoint implements Transport, DriverHost {
   readonly name: string
   readonly clock: Clock
   readonly keepAliveMs: number
   readonly #parts: EndpointParts
-  readonly #dispatch: Dispatch
+  readonly #dispatch: Dispatch<Driver>
+  readonly #sockets: CarriedSockets
   readonly #configs = new Map<number, NativeConfig>()
   readonly #slab = new Slab()
   readonly #random = new RandomPool()
   readonly #sessions = new Set<Session>()
   readonly #count: Record<Phase, number> = { dialling: 0, accepting: 0, live: 0, over: 0 }
   readonly #untaken = new Set<Connection>()
-  readonly #stopReceiving: () => void
+  readonly #stopServing: (() => void) | undefined
   #certificate: Certificate
   #onConnection: ((connection: Connection) => void) | undefined
   #stopping = false
@@ -75,24 +84,28 @@ export class Endpoint implements Transport, DriverHost {
     this.keepAliveMs = parts.options.keepAliveMs
     this.#parts = parts
     this.#dispatch = new Dispatch({
-      accept: (header, data, from) => {
-        this.#accept(header, data, from)
+      accept: (header, data, from, socket) => {
+        this.#accept(header, data, { socket, remote: from })
       },
-      send: (data, to) => {
-        this.send(data, to)
+      // Answers leave from where the question came to.
+      send: (data, to, socket) => {
+        socket.send(data, to)
       }
     })
-    this.#stopReceiving = parts.datagrams.primary.receive('quic', (data, from) => {
-      this.#dispatch.receive(data, from)
+    this.#sockets = new CarriedSockets(parts.datagrams.primary, (data, from, socket) => {
+      this.#dispatch.receive(data, from, socket)
     })
+    this.#stopServing = parts.paths?.serve((tag) => this.#keptPaths(tag))
   }
 
-  async dial(peer: NodeId, address: Address, { signal }: DialOptions = {}): Promise<Connection> {
+  async dial(peer: NodeId, address: Address, { signal, via }: DialOptions = {}): Promise<Connection> {
     if (signal?.aborted === true) throw abortReason(signal)
     if (this.#stopping) throw new AbortError('the transport is stopping')
     const family = Address.family(address)
     if (family === undefined) throw dialError(address, 'it is a name; resolve it to an IP address first')
-    if (!this.#parts.datagrams.primary.families.has(family)) {
+    const socket = via ?? this.#parts.datagrams.primary
+    if (!this.#sockets.has(socket)) throw dialError(address, 'the socket to dial from is not carried')
+    if (!socket.families.has(family)) {
       throw dialError(address, `the socket does not speak IPv${String(family)}`)
     }
     if (this.#sessions.size >= this.#parts.options.maxConnections) {
@@ -103,7 +116,7 @@ export class Endpoint implements Transport, DriverHost {
         session.cancel(abortReason(signal as AbortSignal))
       }
       const session = this.#begin({
-        remote: address,
+        way: { socket, remote: address },
         expected: peer,
         connect: (local, config) =>
           this.#parts.quiche.Connection.connect(null, this.random(CID_BYTES), local, address, config),
@@ -140,8 +153,23 @@ export class Endpoint implements Transport, DriverHost {
     this.#configs.clear()
   }
 
-  carry(): () => void {
-    throw new PeerloomError('ERR_STATE', 'not yet')
+  carry(socket: DatagramSocket): () => void {
+    if (this.#stopping) throw new AbortError('the transport is stopping')
+    this.#sockets.add(socket)
+    let stopListening: (() => void) | undefined
+    try {
+      stopListening = this.#parts.paths?.listen(socket)
+    } catch (error) {
+      this.#sockets.remove(socket)
+      throw error
+    }
+    return () => {
+      if (!this.#sockets.has(socket)) return
+      // Those that have no paths yet are given them, to look for another one.
+      for (const { driver } of this.#sessions) if (driver.way.socket === socket) void driver.ways?.paths.kept
+      this.#sockets.remove(socket)
+      stopListening?.()
+    }
   }
 
   stats(): TransportStats {
@@ -159,26 +187,23 @@ export class Endpoint implements Transport, DriverHost {
       session.driver.close(CloseCode.SHUTDOWN, 'the node is stopping')
     }
     if (hadConnections) await sleep(this.clock, this.#parts.options.closeLingerMs)
-    this.#stopReceiving()
+    this.#stopServing?.()
+    this.#sockets.clear()
     for (const session of [...this.#sessions]) session.driver.abandon()
   }
 
   beginSending(): void {
-    if (this.#parts.datagrams.primary.pendingSends === 0) this.#slab.reuse()
+    if (this.#sockets.drained) this.#slab.reuse()
   }
 
   room(bytes: number): Uint8Array {
     return this.#slab.room(bytes)
   }
 
-  sendRoom(bytes: number, to: Address): Uint8Array {
+  sendRoom(bytes: number, to: Address, socket: DatagramSocket): Uint8Array {
     const data = this.#slab.take(bytes)
-    this.send(data, to)
+    socket.send(data, to)
     return data
-  }
-
-  send(data: Uint8Array, to: Address): void {
-    this.#parts.datagrams.primary.send(data, to)
   }
 
   random(bytes: number): Uint8Array {
@@ -198,7 +223,7 @@ export class Endpoint implements Transport, DriverHost {
     this.#parts.log.error('the QUIC library failed', error)
   }
 
-  #accept({ dcid }: LongHeader, data: Uint8Array, from: Address): void {
+  #accept({ dcid }: LongHeader, data: Uint8Array, way: Way): void {
     const { maxConnections, maxHandshakes } = this.#parts.options
     if (this.#stopping) {
       this.#dispatch.drop('stopping')
@@ -209,31 +234,32 @@ export class Endpoint implements Transport, DriverHost {
       return
     }
     const { driver } = this.#begin({
-      remote: from,
+      way,
       expected: undefined,
       connect: (local, config) =>
-        this.#parts.quiche.Connection.accept(this.random(CID_BYTES), null, local, from, config),
+        this.#parts.quiche.Connection.accept(this.random(CID_BYTES), null, local, way.remote, config),
       succeeded: (connection) => {
         this.#offer(connection)
       },
       failed: (error) => {
-        this.#parts.log.debug(`a handshake from ${Address.format(from)} failed`, error)
+        this.#parts.log.debug(`a handshake from ${Address.format(way.remote)} failed`, error)
       }
     })
     // Until the client has our answer it uses the id that it chose for us; a copy that comes late is no new client.
     driver.addCid(dcid.slice())
-    if (driver.receive(data, from)) return
+    if (driver.receive(data, way.remote, way.socket)) return
     // Not even the first packet was good: nothing is kept.
     this.#dispatch.drop('refused')
     driver.dismiss()
   }
 
   /** Begins a session; throws what the native library throws, and leaves nothing then. */
-  #begin({ remote, expected, connect, succeeded, failed }: Beginning): Session {
+  #begin({ way, expected, connect, succeeded, failed }: Beginning): Session {
+    const { remote } = way
     const begun = this.clock.monotonic()
-    const { datagrams, options } = this.#parts
-    const datagramBytes = Math.max(1_200, Math.min(options.maxDatagramBytes, datagrams.maxDatagram(remote)))
-    const local = this.#localFor(remote)
+    const { options } = this.#parts
+    const datagramBytes = this.#datagramBytes(way)
+    const local = localFor(way)
     let native: NativeConnection
     try {
       native = connect(local, this.#config(datagramBytes))
@@ -242,9 +268,11 @@ export class Endpoint implements Transport, DriverHost {
     }
     const session: Session = new Session(remote, expected, {
       authenticated: (peer) => {
+        const id = `quic-${String(++lastConnection)}`
+        const ways = this.#waysOf(session.driver, peer, id)
         const connection = new QuicConnection(
           {
-            id: `quic-${String(++lastConnection)}`,
+            id,
             peer,
             direction: expected === undefined ? 'inbound' : 'outbound',
             transport: this.name,
@@ -252,8 +280,10 @@ export class Endpoint implements Transport, DriverHost {
             openedAt: this.clock.monotonic()
           },
           session.driver,
+          ways,
           this.#parts.log
         )
+        session.driver.ways = ways
         this.#parts.log.debug(`${connection.id} to ${peer} after ${String(Math.round(connection.openedAt - begun))} ms`)
         succeeded(connection)
         return connection
@@ -274,13 +304,37 @@ export class Endpoint implements Transport, DriverHost {
       owner: session,
       isClient: expected !== undefined,
       local,
-      remote,
+      way,
       datagramBytes,
       handshakeTimeoutMs: options.handshakeTimeoutMs
     })
     this.#sessions.add(session)
     this.#count[session.phase]++
     return session
+  }
+
+  #waysOf(driver: Driver, peer: NodeId, connection: string): Ways {
+    return new Ways({
+      peer,
+      connection,
+      driver,
+      clock: this.clock,
+      keeper: this.#parts.paths,
+      socketAt: (local) => this.#sockets.at(local)
+    })
+  }
+
+  /** The paths of the connection that is known to its peer by a tag. */
+  #keptPaths(tag: Uint8Array): KeptPaths | undefined {
+    return this.#dispatch.taker(tag)?.ways?.paths.kept
+  }
+
+  #datagramBytes({ socket, remote }: Way): number {
+    const { datagrams, options } = this.#parts
+    return Math.max(
+      MIN_INITIAL_BYTES,
+      Math.min(options.maxDatagramBytes, datagrams.maxDatagram(remote), socket.maxDatagramBytes ?? Infinity)
+    )
   }
 
   #offer(connection: Connection): void {
@@ -297,13 +351,6 @@ export class Endpoint implements Transport, DriverHost {
     }
   }
 
-  /** quiche compares addresses: our end must have the peer's family, and always be the same. */
-  #localFor(remote: Address): Address {
-    const { local } = this.#parts.datagrams.primary
-    if (Address.family(local) === Address.family(remote)) return local
-    return { host: Address.family(remote) === 4 ? '0.0.0.0' : '::', port: local.port }
-  }
-
   #config(datagramBytes: number): NativeConfig {
     const known = this.#configs.get(datagramBytes)
     if (known !== undefined) return known
@@ -312,4 +359,10 @@ export class Endpoint implements Transport, DriverHost {
     this.#configs.set(datagramBytes, config)
     return config
   }
+}
+
+/** quiche compares addresses: our end must have the peer's family. */
+function localFor({ socket: { local }, remote }: Way): Address {
+  if (Address.family(local) === Address.family(remote)) return local
+  return { host: Address.family(remote) === 4 ? '0.0.0.0' : '::', port: local.port }
 }

@@ -1,4 +1,4 @@
-import { Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
+import { Datagrams, definePlugin, Identity, Paths, Transport } from '../../kernel/index.js'
 import { quicTransportOptions } from './options.js'
 import { loadQuiche } from './quiche.js'
 
@@ -12,9 +12,10 @@ export type { QuicTransportOptions } from './options.js'
 export const quicTransport = definePlugin({
   name: 'quic-transport',
   needs: { datagrams: Datagrams, identity: Identity },
+  optional: { paths: Paths },
   provides: { transport: Transport },
   config: quicTransportOptions,
-  async start({ datagrams, identity }, context) {
+  async start({ datagrams, identity, paths }, context) {
     const { name, config, clock, log } = context
     const release = clock.hold()
     try {
@@ -27,7 +28,7 @@ export const quicTransport = definePlugin({
         identity.certificate()
       ])
       checkCertificate(certificate, identity.nodeId)
-      const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log })
+      const transport = new Endpoint({ name, quiche, datagrams, paths, certificate, options: config, clock, log })
       context.defer(() => transport.stop())
       followCertificate(identity, certificate, context, (renewed) => {
         transport.useCertificate(renewed)
