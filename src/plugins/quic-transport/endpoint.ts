@@ -166,7 +166,7 @@ export class Endpoint implements Transport, DriverHost {
     return () => {
       if (!this.#sockets.has(socket)) return
       // Those that have no paths yet are given them, to look for another one.
-      for (const { driver } of this.#sessions) if (driver.way.socket === socket) void driver.ways?.paths.kept
+      for (const { driver } of this.#sessions) if (driver.way.socket === socket) driver.ways?.keep()
       this.#sockets.remove(socket)
       stopListening?.()
     }
@@ -326,7 +326,7 @@ export class Endpoint implements Transport, DriverHost {
 
   /** The paths of the connection that is known to its peer by a tag. */
   #keptPaths(tag: Uint8Array): KeptPaths | undefined {
-    return this.#dispatch.taker(tag)?.ways?.paths.kept
+    return this.#dispatch.taker(tag)?.ways?.keep()
   }
 
   #datagramBytes({ socket, remote }: Way): number {

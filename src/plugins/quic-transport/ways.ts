@@ -3,6 +3,7 @@ import {
   PeerloomError,
   type Clock,
   type DatagramSocket,
+  type KeptPaths,
   type Path,
   type Paths,
   type PathUser
@@ -85,6 +86,11 @@ export class Ways implements PathUser {
     return this.#keeper === undefined ? this.#driver.nativePathsLeft : Infinity
   }
 
+  /** The paths of the connection, made now if need be. */
+  keep(): KeptPaths | undefined {
+    return this.paths.kept
+  }
+
   async move(path: Path): Promise<void> {
     const way = this.#wayOf(path)
     this.#move?.fail('the connection moves elsewhere')
@@ -116,7 +122,7 @@ export class Ways implements PathUser {
   /** A datagram of the peer's came over another way than the one in use. */
   heardElsewhere(way: Way, now: number): void {
     if (this.#move !== undefined) return
-    const proved = this.paths.kept?.paths.some((path) => isPathOf(path, way)) === true
+    const proved = this.keep()?.paths.some((path) => isPathOf(path, way)) === true
     // Which of the known ones is taken the dialler decides; only a new address of the peer's is news to it.
     if (proved && this.dialler && this.#follower.proofOf(way) === undefined) return
     const isNew = this.#follower.proofOf(way) === undefined

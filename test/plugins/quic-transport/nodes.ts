@@ -34,6 +34,8 @@ export interface NodeOptions {
   readonly host?: string
   readonly wrap?: Wrap
   readonly identity?: Plugin
+  /** Such as the one that keeps paths. */
+  readonly further?: readonly Plugin[]
   readonly clock?: Clock
 }
 
@@ -46,7 +48,8 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     plugins: [
       wrap === undefined ? sockets : wrapped(sockets, wrap),
       options.identity ?? identity,
-      quicTransport.with(options.quic ?? {})
+      quicTransport.with(options.quic ?? {}),
+      ...(options.further ?? [])
     ]
   })
   await kernel.start()
