@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs'
-import type { Address, NodeId, PeerloomError } from '../../model/index.js'
+import { Address, type NodeId, type PeerloomError } from '../../model/index.js'
 import { token } from '../token.js'
 import type { DatagramSocket } from './datagrams.js'
 
@@ -9,6 +9,11 @@ export interface Path {
   readonly local: Address
   /** The peer's end, as this node sees it. */
   readonly remote: Address
+}
+
+/** Compares paths. */
+export const Path = {
+  equals: (a: Path, b: Path): boolean => Address.equals(a.remote, b.remote) && Address.equals(a.local, b.local)
 }
 
 /** What becomes of the paths of a connection. */
