@@ -14,7 +14,3 @@ export function pathOf({ socket, remote }: Way): Path {
 export function sameWay(a: Way, b: Way): boolean {
   return a.socket === b.socket && Address.equals(a.remote, b.remote)
 }
-
-export function isPathOf(path: Path, { socket, remote }: Way): boolean {
-  return Address.equals(path.remote, remote) && Address.equals(path.local, socket.local)
-}

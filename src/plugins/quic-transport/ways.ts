@@ -1,10 +1,10 @@
 import {
   ConnectionPaths,
+  Path,
   PeerloomError,
   type Clock,
   type DatagramSocket,
   type KeptPaths,
-  type Path,
   type Paths,
   type PathUser
 } from '../../kernel/index.js'
@@ -13,7 +13,7 @@ import type { Driver } from './driver.js'
 import { Follower } from './follower.js'
 import { Move } from './move.js'
 import { Suspicion } from './suspicion.js'
-import { isPathOf, pathOf, sameWay, type Way } from './way.js'
+import { pathOf, sameWay, type Way } from './way.js'
 
 /** How long a way is asked for its proof. */
 export const PROVE_MS = 1_000
@@ -122,11 +122,11 @@ export class Ways implements PathUser {
   /** A datagram of the peer's came over another way than the one in use. */
   heardElsewhere(way: Way, now: number): void {
     if (this.#move !== undefined) return
-    const proved = this.keep()?.paths.some((path) => isPathOf(path, way)) === true
-    // Which of the known ones is taken the dialler decides; only a new address of the peer's is news to it.
-    if (proved && this.dialler && this.#follower.proofOf(way) === undefined) return
     const isNew = this.#follower.proofOf(way) === undefined
-    if (this.#follower.heard(way, now, proved ? 'proved' : 'asked') && isNew && !proved) void this.#prove(way)
+    const proved = this.keep()?.paths.some((path) => Path.equals(path, pathOf(way))) === true
+    // Which of the known ones is taken the dialler decides; only a new address of the peer's is news to it.
+    if (proved && this.dialler && isNew) return
+    this.#follower.heard(way, now, this.#driver.heardHereAt, proved ? 'proved' : 'none')
   }
 
   /** Called in each turn of the driver's in which something may have become due. */
@@ -137,7 +137,15 @@ export class Ways implements PathUser {
       this.#move.turn(now)
       return
     }
-    const way = this.#follower.choose(now, this.#driver.heardHereAt)
+    const { heardHereAt } = this.#driver
+    for (
+      let way = this.#follower.ask(now, heardHereAt);
+      way !== undefined;
+      way = this.#follower.ask(now, heardHereAt)
+    ) {
+      void this.#prove(way)
+    }
+    const way = this.#follower.choose(now, heardHereAt)
     if (way !== undefined) {
       const before = this.path
       this.#driver.take(way)

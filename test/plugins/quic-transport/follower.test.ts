@@ -8,65 +8,88 @@ const socket = {} as DatagramSocket
 const way = (port: number): Way => ({ socket, remote: { host: '192.0.2.1', port } })
 
 describe('following the peer to another address', () => {
-  it('wants the other way proved and the one in use quiet', () => {
+  it('wants the way in use quiet and the other one proved', () => {
     const follower = new Follower()
     expect(follower.proofOf(way(1))).to.equal(undefined)
-    expect(follower.heard(way(1), 1_000, 'asked')).to.equal(true)
+    follower.heard(way(1), 1_000, 900, 'none')
+    expect(follower.due(900)).to.equal(1_000 + QUIET_MS)
+    expect(follower.ask(1_000 + QUIET_MS - 1, 900)).to.equal(undefined)
+    expect(follower.ask(1_000 + QUIET_MS, 900)).to.deep.equal(way(1))
     expect(follower.choose(5_000, 900)).to.equal(undefined)
     follower.settle(way(1), true)
-    expect(follower.due(990)).to.equal(990 + QUIET_MS)
-    expect(follower.choose(990 + QUIET_MS - 1, 990)).to.equal(undefined)
-    expect(follower.choose(990 + QUIET_MS, 990)).to.deep.equal(way(1))
+    expect(follower.choose(5_000, 4_990)).to.equal(undefined)
+    expect(follower.choose(5_000, 900)).to.deep.equal(way(1))
     expect(follower.proofOf(way(1))).to.equal(undefined)
   })
 
-  it('stays where the peer was heard later', () => {
+  it('does not even ask where the way in use is heard after the other', () => {
     const follower = new Follower()
-    follower.heard(way(1), 1_000, 'proved')
-    expect(follower.choose(2_000, 1_000)).to.equal(undefined)
+    follower.heard(way(1), 1_000, 900, 'none')
     expect(follower.due(1_000)).to.equal(Infinity)
+    expect(follower.ask(2_000, 1_000)).to.equal(undefined)
+    follower.heard(way(1), 2_000, 1_000, 'none')
+    expect(follower.due(1_000)).to.equal(2_000 + QUIET_MS)
   })
 
-  it('goes where it was heard last', () => {
+  it('goes at once where it has been before', () => {
     const follower = new Follower()
-    follower.heard(way(1), 1_000, 'proved')
-    follower.heard(way(2), 1_001, 'proved')
-    follower.heard(way(1), 1_002, 'proved')
+    follower.heard(way(1), 1_000, 960, 'proved')
+    expect(follower.due(960)).to.equal(960 + QUIET_MS)
+    expect(follower.choose(960 + QUIET_MS, 960)).to.deep.equal(way(1))
+  })
+
+  it('goes where the peer was heard last', () => {
+    const follower = new Follower()
+    for (const [i, port] of [1, 2, 1].entries()) follower.heard(way(port), 1_000 + i, 900, 'proved')
     expect(follower.choose(2_000, 900)).to.deep.equal(way(1))
   })
 
-  it('asks one that was refused again after a while, and looks at a limited number', () => {
+  it('asks one that was refused again after a while', () => {
     const follower = new Follower()
-    for (let port = 1; port <= MAX_CANDIDATES; port++) expect(follower.heard(way(port), port, 'asked')).to.equal(true)
-    expect(follower.heard(way(9), 9, 'asked')).to.equal(false)
+    follower.heard(way(1), 0, -1, 'none')
+    expect(follower.ask(QUIET_MS, -1)).to.deep.equal(way(1))
     follower.settle(way(1), false)
-    follower.heard(way(1), FORGET_MS, 'asked')
+    follower.heard(way(1), FORGET_MS - 1, -1, 'none')
     expect(follower.proofOf(way(1))).to.equal('refused')
-    expect(follower.heard(way(9), FORGET_MS + 1, 'asked')).to.equal(true)
-    expect(follower.proofOf(way(1))).to.equal(undefined)
+    follower.heard(way(1), FORGET_MS, -1, 'none')
+    expect(follower.proofOf(way(1))).to.equal('none')
+  })
+
+  it('looks at a limited number of ways, and at none for long that was refused', () => {
+    const follower = new Follower()
+    for (let port = 1; port <= MAX_CANDIDATES; port++) {
+      follower.heard(way(port), 0, -1, 'none')
+      follower.ask(QUIET_MS, -1)
+    }
+    follower.heard(way(9), 100, -1, 'none')
+    expect(follower.proofOf(way(9))).to.equal(undefined)
+    follower.settle(way(2), false)
+    follower.heard(way(9), 100, -1, 'none')
+    expect(follower.proofOf(way(9))).to.equal('none')
+    expect(follower.proofOf(way(2))).to.equal(undefined)
   })
 
   it('never leaves for a way that was not proved, nor one that is heard', () => {
     const step = fc.record({
       ms: fc.integer({ min: 0, max: 2 * QUIET_MS }),
-      what: fc.oneof(
-        fc.record({ port: fc.integer({ min: 1, max: 6 }), settle: fc.option(fc.boolean(), { nil: undefined }) }),
-        fc.constant('here' as const)
-      )
+      what: fc.oneof(fc.record({ port: fc.integer({ min: 1, max: 6 }), answers: fc.boolean() }), fc.constant('here'))
     })
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
         const follower = new Follower()
         const proved = new Set<number>()
         let now = 0
-        let hereAt = 0
+        let hereAt = -1
         for (const { ms, what } of steps) {
           now += ms
-          if (what === 'here') hereAt = now
-          else if (what.settle === undefined) follower.heard(way(what.port), now, 'asked')
-          else {
-            if (what.settle && follower.proofOf(way(what.port)) !== undefined) proved.add(what.port)
-            follower.settle(way(what.port), what.settle)
+          if (typeof what === 'string') hereAt = now
+          else follower.heard(way(what.port), now, hereAt, 'none')
+          const asked = follower.ask(now, hereAt)
+          if (asked !== undefined) {
+            expect(now - hereAt).to.be.at.least(QUIET_MS)
+            const answers = typeof what !== 'string' && what.answers
+            if (answers) proved.add(asked.remote.port)
+            follower.settle(asked, answers)
           }
           const chosen = follower.choose(now, hereAt)
           if (chosen === undefined) continue
