@@ -40,8 +40,11 @@ export type Packet =
       protocol: string
       signature: Uint8Array
     }
-  /** `ack`: the next packet number that the sender waits for. `number` 0: nothing but the ack, and not acked itself. */
-  | { kind: 'data'; to: string; ack: number; number: number; frames: Uint8Array }
+  /**
+   * `serial`: one more with each data packet that is sent, those that are sent again included. `ack`: the next packet
+   * number that the sender waits for. `number` 0: nothing but the ack, and not acked itself.
+   */
+  | { kind: 'data'; to: string; serial: number; ack: number; number: number; frames: Uint8Array }
   | { kind: 'close'; to: string; code: number; reason: string }
 
 /** What a data packet carries. */
@@ -60,7 +63,7 @@ const FRAME_TYPES = ['proof', 'stream', 'reset', 'stop', 'credit', 'streams', 'p
 
 /** The most bytes that a stream frame adds to its data, and a data packet to its frames. */
 export const STREAM_FRAME_OVERHEAD = 2 + 8 + 2
-export const DATA_PACKET_OVERHEAD = 1 + CONNECTION_ID_BYTES + 8 + 8
+export const DATA_PACKET_OVERHEAD = 1 + CONNECTION_ID_BYTES + 8 + 8 + 8
 
 export function encodePacket(packet: Packet): Uint8Array {
   const out = new Writer()
@@ -75,7 +78,8 @@ export function encodePacket(packet: Packet): Uint8Array {
       out.integer(packet.maxStreams).block(utf8(packet.protocol)).raw(packet.signature)
       break
     case 'data':
-      out.byte(DATA).raw(hex(packet.to)).integer(packet.ack).integer(packet.number).raw(packet.frames)
+      out.byte(DATA).raw(hex(packet.to)).integer(packet.serial)
+      out.integer(packet.ack).integer(packet.number).raw(packet.frames)
       break
     case 'close':
       out.byte(CLOSE).raw(hex(packet.to)).integer(packet.code)
@@ -113,6 +117,7 @@ function readPacket(input: Reader): Packet | undefined {
       return {
         kind: 'data',
         to: connectionId(),
+        serial: input.integer(),
         ack: input.integer(),
         number: input.integer(),
         frames: input.rest()

@@ -1,4 +1,4 @@
-import { NEVER } from 'rxjs'
+import type { Observable } from 'rxjs'
 import {
   abortReason,
   CloseCode,
@@ -8,11 +8,16 @@ import {
   type CloseInfo,
   type Connection,
   type ConnectionStats,
+  type DatagramSocket,
+  type KeptPaths,
   type Logger,
   type Path,
+  type PathChange,
+  type Paths,
+  type ProbeOptions,
   type Stream
 } from '../../kernel/index.js'
-import { PeerloomError, type Address, type NodeId } from '../../model/index.js'
+import type { Address, NodeId } from '../../model/index.js'
 import {
   DATA_PACKET_OVERHEAD,
   decodeFrames,
@@ -24,11 +29,20 @@ import {
   type Packet
 } from './codec.js'
 import { ReceiveWindow, SendWindow, type Outgoing } from './reliability.js'
+import { Route } from './route.js'
 import { StreamTable } from './stream-table.js'
 import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
 
 /** An ack that nothing goes with waits this long for something, unless a second packet has come (RFC 9000 §13.2). */
 const MAX_ACK_DELAY_MS = 25
+
+/**
+ * How long an answer may take before the path is doubted: a few round trips, not less than a few acks may be late, and
+ * longer while the round trip is not known.
+ */
+const PATIENCE_ROUND_TRIPS = 3
+const MIN_PATIENCE_MS = 300
+const UNKNOWN_PATIENCE_MS = 1_000
 
 /** No control frame is longer: a proof, with its type. */
 const MAX_CONTROL_FRAME_BYTES = 1 + SIGNATURE_BYTES
@@ -40,7 +54,8 @@ export interface ConnectionSetup {
   readonly direction: 'inbound' | 'outbound'
   readonly transport: string
   readonly protocol: string
-  readonly remote: Address
+  /** The path on which it was made. */
+  readonly path: Path
   /** The peer's connection id. */
   readonly remoteConnectionId: string
   readonly maxDatagramBytes: number
@@ -60,7 +75,10 @@ export interface ConnectionSetup {
 export interface ConnectionHost {
   readonly clock: Clock
   readonly log: Logger
-  send(packet: Packet & { to: string }, bytes: Uint8Array): void
+  /** Who keeps paths, if anyone does. */
+  readonly keeper: Paths | undefined
+  send(packet: Packet & { to: string }, bytes: Uint8Array, path: Path): void
+  socketOf(path: Path): DatagramSocket | undefined
   /** The dialler's signature has come. False refuses the dialler. */
   checkProof(signature: Uint8Array): boolean
   /** Both sides are proved; called on the accepting side only. */
@@ -76,7 +94,6 @@ export class MemoryConnection implements Connection, StreamHost {
   readonly direction: 'inbound' | 'outbound'
   readonly transport: string
   readonly protocol: string
-  readonly remote: Address
   readonly closed: Promise<CloseInfo>
   readonly connection = this
   openedAt: number
@@ -86,6 +103,8 @@ export class MemoryConnection implements Connection, StreamHost {
   readonly #frames: Frame[] = []
   readonly #streams: StreamTable
   readonly #senders = new Set<MemoryStream>()
+  readonly #route: Route
+  #serial = 0
   #proved: boolean
   /** Until when the peer is owed an ack. */
   #ackDue = Infinity
@@ -95,6 +114,10 @@ export class MemoryConnection implements Connection, StreamHost {
   #timer: { due: number; background: boolean; timer: ClockTimer } | undefined
   readonly #beganAt: number
   #heardAt: number
+  /** Since when there is something that the peer has not acked. */
+  #askedAt = 0
+  /** Whether the keeper of paths has been told that nothing is heard. */
+  #doubted = false
   #sentBytes = 0
   #receivedBytes = 0
   #closeInfo: CloseInfo | undefined
@@ -111,10 +134,29 @@ export class MemoryConnection implements Connection, StreamHost {
     this.direction = setup.direction
     this.transport = setup.transport
     this.protocol = setup.protocol
-    this.remote = setup.remote
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     this.#proved = setup.direction === 'outbound'
-    this.#streams = new StreamTable(this, { ...setup, dialler: setup.direction === 'outbound' })
+    const dialler = setup.direction === 'outbound'
+    this.#streams = new StreamTable(this, { ...setup, dialler })
+    this.#route = new Route(
+      {
+        peer: setup.peer,
+        connection: setup.id,
+        dialler,
+        path: setup.path,
+        peerTag: Buffer.from(setup.remoteConnectionId, 'hex'),
+        datagramBytes: setup.maxDatagramBytes
+      },
+      {
+        clock: host.clock,
+        keeper: host.keeper,
+        socketOf: (path) => host.socketOf(path),
+        heardAt: () => this.#heardAt,
+        changed: () => {
+          this.#onOtherPath()
+        }
+      }
+    )
     this.openedAt = this.#beganAt = this.#heardAt = host.clock.monotonic()
     if (setup.handshakeRttMs !== undefined) this.#out.measured(setup.handshakeRttMs)
     this.#arm()
@@ -124,22 +166,33 @@ export class MemoryConnection implements Connection, StreamHost {
     return this.#closeInfo
   }
 
-  readonly paths$ = NEVER
-
   get path(): Path {
-    return { local: this.remote, remote: this.remote }
+    return this.#route.path
+  }
+
+  get remote(): Address {
+    return this.#route.path.remote
   }
 
   get paths(): readonly Path[] {
-    return [this.path]
+    return this.#route.shown.paths
   }
 
-  probe(): Promise<never> {
-    return Promise.reject(new PeerloomError('ERR_PATH', 'not yet'))
+  get paths$(): Observable<PathChange> {
+    return this.#route.shown.paths$
   }
 
-  migrate(): Promise<never> {
-    return this.probe()
+  /** Its paths, kept from now on; `undefined` if nobody keeps any. */
+  keepPaths(): KeptPaths | undefined {
+    return this.#route.shown.kept
+  }
+
+  probe(remote: Address, options?: ProbeOptions): Promise<Path> {
+    return this.#route.shown.probe(remote, options)
+  }
+
+  migrate(path: Path, options?: { signal?: AbortSignal | undefined }): Promise<void> {
+    return this.#route.shown.migrate(path, options)
   }
 
   /** True when both sides have proved who they are. */
@@ -199,7 +252,7 @@ export class MemoryConnection implements Connection, StreamHost {
   }
 
   /** Takes a packet of the peer's. */
-  receive(packet: Extract<Packet, { kind: 'data' | 'close' }>, bytes: number): void {
+  receive(packet: Extract<Packet, { kind: 'data' | 'close' }>, bytes: number, path: Path): void {
     if (this.#closeInfo !== undefined) return
     this.#receivedBytes += bytes
     this.#heardAt = this.host.clock.monotonic()
@@ -207,6 +260,8 @@ export class MemoryConnection implements Connection, StreamHost {
       this.#finish({ code: packet.code, reason: packet.reason, by: 'peer', transport: false })
       return
     }
+    this.#doubted = false
+    this.#route.heard(path, packet.serial)
     this.#answerPing(true)
     const again = this.#out.ack(packet.ack, packet.number === 0, this.#heardAt)
     if (again === false) {
@@ -302,6 +357,7 @@ export class MemoryConnection implements Connection, StreamHost {
     while (this.#out.hasRoom) {
       const payload = this.#nextPayload(drained)
       if (payload === undefined) break
+      if (this.#out.isEmpty) this.#askedAt = now
       this.#sendData(this.#out.add(payload, now))
     }
     if (this.#ackDue <= now) this.#sendData({ number: 0, payload: new Uint8Array(0) })
@@ -336,13 +392,24 @@ export class MemoryConnection implements Connection, StreamHost {
 
   #sendData({ number, payload }: Outgoing): void {
     this.#ackDue = Infinity
-    this.#transmit({ kind: 'data', to: this.setup.remoteConnectionId, ack: this.#in.next, number, frames: payload })
+    const [to, serial] = [this.setup.remoteConnectionId, ++this.#serial]
+    this.#transmit({ kind: 'data', to, serial, ack: this.#in.next, number, frames: payload })
+  }
+
+  /** The peer hears of it by whatever comes that way; what was under way on the path before comes once more. */
+  #onOtherPath(): void {
+    if (this.#closeInfo !== undefined) return
+    this.#doubted = false
+    const now = this.host.clock.monotonic()
+    this.#askedAt = this.#ackDue = now
+    for (const packet of this.#out.restart(now)) this.#sendData(packet)
+    this.sendFrame({ type: 'ping' })
   }
 
   #transmit(packet: Packet & { to: string }): void {
     const bytes = encodePacket(packet)
     this.#sentBytes += bytes.length
-    this.host.send(packet, bytes)
+    this.host.send(packet, bytes, this.#route.path)
   }
 
   // Time.
@@ -355,7 +422,7 @@ export class MemoryConnection implements Connection, StreamHost {
     const { idleTimeoutMs, keepAliveMs, handshakeTimeoutMs } = this.setup
     const idle = this.#proved ? this.#heardAt + idleTimeoutMs : this.#beganAt + handshakeTimeoutMs
     const keepAlive = this.#proved && this.#out.isEmpty ? this.#heardAt + keepAliveMs : Infinity
-    const due = Math.min(idle, keepAlive, this.#ackDue, this.#out.deadline ?? Infinity)
+    const due = Math.min(idle, keepAlive, this.#ackDue, this.#out.deadline ?? Infinity, this.#doubtDue)
     const background = this.#out.isEmpty
     if (this.#timer !== undefined && this.#timer.due <= due && this.#timer.background === background) return
     this.#timer?.timer.clear()
@@ -371,6 +438,14 @@ export class MemoryConnection implements Connection, StreamHost {
     this.#timer = { due, background, timer }
   }
 
+  /** When an answer is overdue, if the connection could go another way. */
+  get #doubtDue(): number {
+    if (this.#out.isEmpty || this.#doubted || this.#route.shown.ifKept?.hasOthers !== true) return Infinity
+    const { rttMs } = this.#out
+    const patienceMs = rttMs === 0 ? UNKNOWN_PATIENCE_MS : Math.max(MIN_PATIENCE_MS, PATIENCE_ROUND_TRIPS * rttMs)
+    return Math.max(this.#heardAt, this.#askedAt) + patienceMs
+  }
+
   #onTimer(): void {
     const now = this.host.clock.monotonic()
     const { idleTimeoutMs, keepAliveMs, handshakeTimeoutMs } = this.setup
@@ -381,6 +456,10 @@ export class MemoryConnection implements Connection, StreamHost {
     if (this.#proved && now >= this.#heardAt + idleTimeoutMs) {
       this.#finish({ code: CloseCode.IDLE, reason: 'the peer is silent', by: 'timeout', transport: false })
       return
+    }
+    if (now >= this.#doubtDue) {
+      this.#doubted = true
+      this.#route.shown.ifKept?.suspect()
     }
     const again = this.#out.expire(now)
     if (again !== undefined) this.#sendData(again)
@@ -400,7 +479,9 @@ export class MemoryConnection implements Connection, StreamHost {
     this.#timer = undefined
     this.host.ended()
     this.#resolveClosed(info)
-    this.#streams.fail(new ConnectionClosedError(info))
+    const reason = new ConnectionClosedError(info)
+    this.#route.end(reason)
+    this.#streams.fail(reason)
     this.#senders.clear()
     this.#frames.length = 0
   }

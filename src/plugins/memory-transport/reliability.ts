@@ -88,6 +88,16 @@ export class SendWindow {
     return this.#resendFirst(now)
   }
 
+  /** The way has changed: nothing is known of its round trip, and what is under way may be lost. Returns all of that. */
+  restart(now: number): readonly Outgoing[] {
+    this.rttMs = this.#variance = this.#duplicates = 0
+    this.#backoff = 1
+    this.#recoverUntil = this.#next
+    this.lost += this.#packets.length
+    for (const packet of this.#packets) Object.assign(packet, { sentAt: now, resent: true })
+    return [...this.#packets]
+  }
+
   #resendFirst(now: number): Outgoing {
     const first = this.#packets[0] as InFlight
     this.#recoverUntil = this.#next

@@ -5,6 +5,9 @@ import { Questions, type Answer, type Asker, type Question, type QuestionOptions
 import { Returns } from './returns.js'
 import { Suspicion } from './suspicion.js'
 
+/** How soon a path is asked again for whose answer nobody waits. */
+const LEISURE_MS = 500
+
 /** What the course of a connection needs of the world. */
 export interface Surroundings extends Asker {
   /** Whether this side dialled, and so is the one that moves. */
@@ -36,8 +39,9 @@ export class Course {
   readonly questions: Questions
   readonly #returns = new Returns()
   #suspicion: Suspicion | undefined
-  /** When all paths are asked next, so that NATs keep their mappings and dead ones are noticed. */
+  /** When all paths are asked next, so that NATs keep their mappings and dead ones are noticed; and were asked last. */
   #roundAt = Infinity
+  #lastRoundAt = -Infinity
   /** When the peer was heard of last by a probe or an answer. */
   #reportedAt = -Infinity
 
@@ -82,8 +86,9 @@ export class Course {
 
   /** The peer has answered; see `Questions.answered`. */
   answered(number: string, path: Path, now: number): ReturnType<Questions['answered']> {
-    this.#reportedAt = now
-    return this.questions.answered(number, path, now)
+    const verdict = this.questions.answered(number, path, now)
+    if (verdict === 'proved' || verdict === 'led') this.#reportedAt = now
+    return verdict
   }
 
   /** The peer has asked over a path; `number` is what it is asked in return. */
@@ -95,10 +100,11 @@ export class Course {
 
   /** The peer has confirmed an answer. Returns why that is worth nothing, if it is. */
   confirmed(number: string, path: Path, now: number): 'unasked' | undefined {
-    this.#reportedAt = now
     const answer = this.#returns.answered(number, path, now)
-    if (answer !== undefined) this.#prove(answer, now)
-    return answer === undefined ? 'unasked' : undefined
+    if (answer === undefined) return 'unasked'
+    this.#reportedAt = now
+    this.#prove(answer, now)
+    return undefined
   }
 
   /** The other side, which cannot move by itself, wants the connection to take this path. */
@@ -145,7 +151,7 @@ export class Course {
     if (crowdedOut !== undefined) this.#tellLost(crowdedOut, now)
     if (!this.around.isCarried(before)) this.#lose(before, now)
     // Whether it was left for another or lost its address is not said; the path in use is asked for comparison.
-    else if (by === 'peer') for (const each of [before, path]) this.#askKnown(each, now)
+    else if (by === 'peer') for (const each of [before, path]) this.#askAtLeisure(each, now)
     for (const question of this.questions) {
       if (question.kind === 'come' && Path.equals(question.path, path)) {
         this.questions.settle(question, { path, rttMs: now - question.askedAt }, now)
@@ -166,18 +172,19 @@ export class Course {
   }
 
   #askStandbys(now: number): void {
-    this.#roundAt = now + this.around.standbyMs
-    if (this.#suspicion !== undefined) return
+    this.#lastRoundAt = now
+    this.#scheduleRound()
     for (const path of this.book.proved) {
-      this.#askKnown(path, now, (answer, at) => {
+      if (this.#isAsked(path)) continue
+      this.#askAtLeisure(path, now, (answer, at) => {
         const isSilent = answer === undefined && Path.equals(path, this.book.inUse)
         if (isSilent && this.around.heardAt() <= now && this.#reportedAt > now) this.suspect(at)
       })
     }
   }
 
-  #askKnown(path: Path, now: number, end: QuestionOptions['end'] = () => undefined): Question | undefined {
-    return this.ask({ kind: 'probe', path, timeoutMs: this.around.timeoutMs, end }, now)
+  #askAtLeisure(path: Path, now: number, end: QuestionOptions['end'] = () => undefined): void {
+    this.ask({ kind: 'probe', path, timeoutMs: this.around.timeoutMs, firstGapMs: LEISURE_MS, end }, now)
   }
 
   #doubt(now: number, isGone: boolean): void {
@@ -199,10 +206,11 @@ export class Course {
     if (!suspicion.beginRound()) return false
     for (const path of this.book.all) {
       if (suspicion.isGone && Path.equals(path, this.book.inUse)) continue
-      const question = this.#askKnown(path, now, (answer, at) => {
+      const end: QuestionOptions['end'] = (answer, at) => {
         suspicion.waiting--
         if (this.#suspicion === suspicion) this.#weigh(answer, at)
-      })
+      }
+      const question = this.ask({ kind: 'probe', path, timeoutMs: this.around.timeoutMs, end }, now)
       if (question !== undefined) suspicion.waiting++
     }
     return suspicion.waiting > 0
@@ -243,6 +251,13 @@ export class Course {
     if (lost !== undefined) this.#tellLost(lost, now)
     if (news) this.around.proved(answer)
     this.#scheduleRound()
+    // Where the path in use is gone, the first that works is as good as any.
+    if (this.#suspicion === undefined && !this.around.isCarried(this.book.inUse)) this.#doubt(now, true)
+  }
+
+  #isAsked(path: Path): boolean {
+    for (const question of this.questions) if (Path.equals(question.path, path)) return true
+    return false
   }
 
   #lose(path: Path, now: number): void {
@@ -259,7 +274,7 @@ export class Course {
   /** As soon as one of the others was not proved for so long. */
   #scheduleRound(): void {
     const [, ...standbys] = this.book.proved
-    const oldest = standbys.map((path) => this.book.provedAt(path) ?? 0)
-    this.#roundAt = Math.min(...oldest, Infinity) + this.around.standbyMs
+    const oldest = Math.min(...standbys.map((path) => this.book.provedAt(path) ?? 0), Infinity)
+    this.#roundAt = Math.max(oldest, this.#lastRoundAt) + this.around.standbyMs
   }
 }

@@ -16,12 +16,12 @@ import { Address, type NodeId } from '../../model/index.js'
 import { Course } from './course.js'
 import { Inbox } from './inbox.js'
 import type { PathsConfig } from './options.js'
+import { Moves } from './moves.js'
 import { NUMBER_BYTES, type ProbeContent, type ProbePacket } from './packet.js'
 import type { Answer } from './questions.js'
 import { Seal } from './seal.js'
+import { Waiting, type Settle } from './waiting.js'
 
-/** Moves of one connection that may wait for the one under way. */
-export const MAX_WAITING_MOVES = 16
 /** A path that was proved so many milliseconds ago is taken without another question. */
 const FRESH_MS = 2_000
 const MAX_TIMEOUT_MS = 300_000
@@ -43,12 +43,10 @@ export class Kept implements KeptPaths {
   readonly #changes = new Subject<PathChange>()
   readonly #course: Course
   readonly #inbox = new Inbox()
-  /** Those who wait for an answer, by the function that disappoints them. */
-  readonly #waiters = new Set<(error: PeerloomError) => void>()
+  readonly #waiting = new Waiting()
+  readonly #moves = new Moves()
   #sealed: Seal | undefined
   #timer: { readonly due: number; readonly background: boolean; readonly timer: ClockTimer } | undefined
-  #moves: Promise<unknown> = Promise.resolve()
-  #movesWaiting = 0
   /** When the move under way began. */
   #moveBegan: number | undefined
   #over: PeerloomError | undefined
@@ -70,7 +68,7 @@ export class Kept implements KeptPaths {
         this.#send({ kind, number }, path, user.datagramBytes)
       },
       move: (path) => {
-        if (this.#movesWaiting > 0) return false
+        if (this.#moves.isBusy) return false
         // What comes of it is told to the course; nobody else waits.
         this.#move(path).catch((error: unknown) => {
           host.log.debug(`${user.connection} could not move: ${messageOf(error)}`)
@@ -145,7 +143,7 @@ export class Kept implements KeptPaths {
     this.#over = reason
     this.#timer?.timer.clear()
     this.#timer = undefined
-    for (const disappoint of [...this.#waiters]) disappoint(reason)
+    this.#waiting.fail(reason)
     this.#course.questions.clear()
     this.#changes.complete()
     this.host.ended(this)
@@ -227,51 +225,27 @@ export class Kept implements KeptPaths {
         `no time to ask for: ${String(timeoutMs)} ms (expected up to ${String(MAX_TIMEOUT_MS)})`
       )
     }
-    return new Promise((resolve, reject) => {
-      const settle = (outcome: Path | PeerloomError): void => {
-        signal?.removeEventListener('abort', onAbort)
-        this.#waiters.delete(disappoint)
-        if (outcome instanceof PeerloomError) reject(outcome)
-        else resolve(outcome)
-      }
-      const disappoint = (error: PeerloomError): void => {
-        if (question !== undefined) this.#course.questions.cancel(question)
-        settle(error)
-      }
-      const onAbort = (): void => {
-        disappoint(abortReason(signal as AbortSignal))
-      }
-      const silence = (): PeerloomError =>
-        new PeerloomError('ERR_PATH', `nothing has come of ${Address.format(path.remote)} in ${String(timeoutMs)} ms`)
-      const end = (answer: Answer | undefined): void => {
-        settle(answer?.path ?? silence())
-      }
-      const question = this.#course.ask({ kind, path, timeoutMs, end }, this.#now)
-      if (question === undefined) {
-        reject(new PeerloomError('ERR_LIMIT', 'too many probes are under way on this connection'))
-        return
-      }
-      this.#waiters.add(disappoint)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#go()
-    })
+    const { questions } = this.#course
+    const end = (settle: Settle) => (answer: Answer | undefined) => {
+      const silence = `nothing has come of ${Address.format(path.remote)} in ${String(timeoutMs)} ms`
+      settle(answer?.path ?? new PeerloomError('ERR_PATH', silence))
+    }
+    const answered = this.#waiting.for((settle) => {
+      const question = this.#course.ask({ kind, path, timeoutMs, end: end(settle) }, this.#now)
+      return question && (() => questions.cancel(question))
+    }, signal)
+    this.#go()
+    return answered
   }
 
-  /** One move after another. */
-  async #move(path: Path, signal?: AbortSignal): Promise<void> {
-    if (this.#movesWaiting >= MAX_WAITING_MOVES) {
-      throw new PeerloomError('ERR_LIMIT', 'too many moves of this connection are waiting for each other')
-    }
-    this.#movesWaiting++
-    const turn = this.#moves.then(() => this.#moveNow(path, signal))
-    this.#moves = turn.catch(() => undefined)
-    try {
-      await turn
-    } finally {
-      this.#movesWaiting--
-      this.#course.moveEnded(this.#now)
-      this.#go()
-    }
+  #move(path: Path, signal?: AbortSignal): Promise<void> {
+    return this.#moves.run(
+      () => this.#moveNow(path, signal),
+      () => {
+        this.#course.moveEnded(this.#now)
+        this.#go()
+      }
+    )
   }
 
   async #moveNow(path: Path, signal: AbortSignal | undefined): Promise<void> {
@@ -281,12 +255,10 @@ export class Kept implements KeptPaths {
     try {
       await this.user.move(path)
       this.moved(this.#course.book.inUse, 'us')
-    } catch (error) {
+    } catch (cause) {
+      this.#throwIfOver(undefined)
       this.#course.moveFailed(path, this.#now)
-      throw (
-        this.#over ??
-        (error instanceof PeerloomError ? error : new PeerloomError('ERR_PATH', messageOf(error), { cause: error }))
-      )
+      throw cause instanceof PeerloomError ? cause : new PeerloomError('ERR_PATH', messageOf(cause), { cause })
     } finally {
       this.#moveBegan = undefined
     }
@@ -303,25 +275,26 @@ export class Kept implements KeptPaths {
     return { peer, connection, ...path }
   }
 
-  /** Does what is due and sets the one timer. Virtual time need not go on where nobody waits, hence `background`. */
+  /** Does what is due. */
   readonly #go = (): void => {
     if (this.#over !== undefined) return
     this.#course.run(this.#now)
+    this.#arm()
+  }
+
+  /** Sets the one timer. Virtual time need not go on where nobody waits, hence `background`. */
+  #arm(): void {
     const { due, isSuspicious } = this.#course
-    const background = this.#waiters.size === 0 && !isSuspicious
-    if (this.#timer !== undefined && this.#timer.due === due && this.#timer.background === background) return
+    const background = this.#waiting.isNobody && !isSuspicious
+    if (this.#timer?.due === due && this.#timer.background === background) return
     this.#timer?.timer.clear()
     this.#timer = undefined
-    // A subscriber may have ended it meanwhile.
-    if (due === Infinity || this.#closed) return
+    // A subscriber may have ended the connection meanwhile.
+    if (this.#over !== undefined || due === Infinity) return
     const fire = (): void => {
       this.#timer = undefined
       this.#go()
     }
     this.#timer = { due, background, timer: this.host.clock.setTimeout(fire, due - this.#now, { background }) }
-  }
-
-  get #closed(): boolean {
-    return this.#over !== undefined
   }
 }

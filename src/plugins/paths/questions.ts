@@ -18,6 +18,8 @@ export interface QuestionOptions {
   readonly kind: Extract<ProbeKind, 'probe' | 'come'>
   readonly path: Path
   readonly timeoutMs: number
+  /** How soon it is asked again at first; {@link FIRST_GAP_MS} unless given. */
+  readonly firstGapMs?: number
   /** Asks once, unless told to ask again, and takes an answer over that very path alone. */
   readonly once?: boolean
   /** Called once, unless it is cancelled: with the answer, or with nothing when the time is up. */
@@ -82,8 +84,8 @@ export class Questions {
   /** Asks at the next `run`. `undefined` if too many questions are open. */
   ask(options: QuestionOptions, now: number): Question | undefined {
     if (this.#open.size >= MAX_QUESTIONS) return undefined
-    const deadline = now + options.timeoutMs
-    const question = { ...options, askedAt: now, deadline, due: now, gapMs: FIRST_GAP_MS, numbers: [] }
+    const { timeoutMs, firstGapMs: gapMs = FIRST_GAP_MS } = options
+    const question = { ...options, askedAt: now, deadline: now + timeoutMs, due: now, gapMs, numbers: [] }
     this.#open.add(question)
     return question
   }
