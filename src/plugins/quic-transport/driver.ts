@@ -221,7 +221,7 @@ export class Driver implements Mover {
       this.#followPaths()
       return taken
     }
-    const known = !ways.wonders(way)
+    const known = !ways.wonders(way, now)
     const before = known ? 0 : native.stats().recv
     const taken = this.#hand(data, this.#shown)
     // quiche counts what it could decrypt and has not seen before.
@@ -312,7 +312,7 @@ export class Driver implements Mover {
       this.#owner.established()
     }
     if (this.#established && this.#endInfo === undefined) this.#owner.arrived()
-    this.ways?.turn(this.#host.clock.monotonic())
+    this.ways?.turn()
   }
 
   readonly #endTurn = (): void => {
@@ -356,12 +356,14 @@ export class Driver implements Mover {
     }
   }
 
-  /** Where nobody proves ways, quiche follows the peer by itself. */
+  /** Where ways are not proved, quiche follows the peer by itself. */
   #followPaths(): void {
     for (let event = this.native.pathEventNext(); event !== null; event = this.native.pathEventNext()) {
       if (event.type !== 'PeerMigrated') continue
+      const before = this.#way
       this.#shown = { host: event.new.host, port: event.new.port }
-      this.take({ socket: this.#way.socket, remote: this.#shown })
+      this.take({ socket: before.socket, remote: this.#shown })
+      this.ways?.followed(before)
     }
   }
 

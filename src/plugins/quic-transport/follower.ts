@@ -27,6 +27,11 @@ interface Candidate {
 export class Follower {
   #candidates: Candidate[] = []
 
+  /** Nothing is looked at. */
+  get isIdle(): boolean {
+    return this.#candidates.length === 0
+  }
+
   /** What is known of a way, if anything. */
   proofOf(way: Way): Proof | undefined {
     return this.#find(way)?.proof
@@ -45,12 +50,11 @@ export class Follower {
     }
   }
 
-  /** A way that is to be proved now; settle it later. */
-  ask(now: number, hereAt: number): Way | undefined {
-    const candidate = this.#candidates.find((one) => one.proof === 'none' && now >= dueOf(one, hereAt))
-    if (candidate === undefined) return undefined
-    candidate.proof = 'asked'
-    return candidate.way
+  /** Ways that are to be proved now; settle them later. */
+  ask(now: number, hereAt: number): Way[] {
+    const asked = this.#candidates.filter((one) => one.proof === 'none' && now >= dueOf(one, hereAt))
+    for (const candidate of asked) candidate.proof = 'asked'
+    return asked.map(({ way }) => way)
   }
 
   /** Whether the peer has answered over a way. One that is refused is forgotten after {@link FORGET_MS}. */

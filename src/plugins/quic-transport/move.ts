@@ -22,7 +22,8 @@ export interface Mover {
 /** The dialler goes another way and waits until the peer's datagrams come over it too. */
 export class Move {
   readonly done: Promise<void>
-  readonly #before: Way
+  /** The way that is left. */
+  readonly before: Way
   readonly #begun: number
   #due: number
   #waitMs = FIRST_ASK_MS
@@ -34,7 +35,7 @@ export class Move {
     private readonly way: Way,
     now: number
   ) {
-    this.#before = mover.way
+    this.before = mover.way
     this.#due = now + this.#waitMs
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -52,8 +53,7 @@ export class Move {
 
   turn(now: number): void {
     if (this.mover.heardHereAt > this.#begun) {
-      this.#due = Infinity
-      this.#resolve()
+      this.succeed()
     } else if (now >= this.#begun + MOVE_MS) {
       this.fail('the peer does not follow')
     } else if (now >= this.#due) {
@@ -63,10 +63,16 @@ export class Move {
     }
   }
 
+  /** The peer has followed. */
+  succeed(): void {
+    this.#due = Infinity
+    this.#resolve()
+  }
+
   /** Goes back. */
   fail(why: string): void {
     this.#due = Infinity
-    this.mover.take(this.#before)
+    this.mover.take(this.before)
     this.#reject(new PeerloomError('ERR_PATH', `cannot move to ${Address.format(this.way.remote)}: ${why}`))
   }
 }

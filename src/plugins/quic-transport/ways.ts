@@ -25,6 +25,11 @@ export const STRANGER_MS = 1_000
 /** An acknowledgement is waited for if quiche wants to be called within this time; otherwise only its idle timer runs. */
 const WAITING_MS = 5_000
 
+/** For how long what comes over a way that this side has left is taken to be late. */
+export const LATE_MS = 2_000
+/** Ways that are remembered as left. */
+const MAX_LEFT = 8
+
 export interface WaysOptions {
   readonly peer: NodeId
   readonly connection: string
@@ -53,6 +58,7 @@ export class Ways implements PathUser {
   readonly #follower = new Follower()
   readonly #suspicion = new Suspicion()
   #move: Move | undefined
+  #left: { readonly way: Way; readonly at: number }[] = []
 
   constructor({ peer, connection, driver, clock, keeper, socketAt }: WaysOptions) {
     this.peer = peer
@@ -94,12 +100,13 @@ export class Ways implements PathUser {
   async move(path: Path): Promise<void> {
     const way = this.#wayOf(path)
     this.#move?.fail('the connection moves elsewhere')
-    const before = this.path
-    if (sameWay(this.#driver.way, way)) return
+    const before = this.#driver.way
+    if (sameWay(before, way)) return
     const move = (this.#move = new Move(this.#driver, way, this.#clock.monotonic()))
     try {
       await move.done
-      this.paths.ifKept?.moved(before, 'us')
+      this.#left = [...this.#left.slice(1 - MAX_LEFT), { way: before, at: this.#clock.monotonic() }]
+      this.paths.ifKept?.moved(pathOf(before), 'us')
     } finally {
       if (this.#move === move) this.#move = undefined
     }
@@ -115,42 +122,31 @@ export class Ways implements PathUser {
   }
 
   /** Whether it matters if a datagram that came over another way is the peer's, and not anyone's copy. */
-  wonders(way: Way): boolean {
-    return this.#move === undefined && this.#follower.proofOf(way) === undefined
+  wonders(way: Way, now: number): boolean {
+    return this.#follower.proofOf(way) === undefined && !this.#isLate(way, now)
   }
 
   /** A datagram of the peer's came over another way than the one in use. */
   heardElsewhere(way: Way, now: number): void {
-    if (this.#move !== undefined) return
-    const isNew = this.#follower.proofOf(way) === undefined
+    if (this.#isLate(way, now)) return
     const proved = this.keep()?.paths.some((path) => Path.equals(path, pathOf(way))) === true
-    // Which of the known ones is taken the dialler decides; only a new address of the peer's is news to it.
-    if (proved && this.dialler && isNew) return
     this.#follower.heard(way, now, this.#driver.heardHereAt, proved ? 'proved' : 'none')
   }
 
-  /** Called in each turn of the driver's in which something may have become due. */
-  turn(now: number): void {
+  /** The peer was followed to another way. */
+  followed(before: Way): void {
+    // It may have another address already by the time it follows us.
+    this.#move?.succeed()
+    this.paths.ifKept?.moved(pathOf(before), 'peer')
+  }
+
+  /** Called in each turn of the driver's. */
+  turn(): void {
     const kept = this.paths.ifKept
     if (kept === undefined) return
-    if (this.#move !== undefined) {
-      this.#move.turn(now)
-      return
-    }
-    const { heardHereAt } = this.#driver
-    for (
-      let way = this.#follower.ask(now, heardHereAt);
-      way !== undefined;
-      way = this.#follower.ask(now, heardHereAt)
-    ) {
-      void this.#prove(way)
-    }
-    const way = this.#follower.choose(now, heardHereAt)
-    if (way !== undefined) {
-      const before = this.path
-      this.#driver.take(way)
-      kept.moved(before, 'peer')
-    }
+    const now = this.#clock.monotonic()
+    this.#move?.turn(now)
+    if (!this.#follower.isIdle) this.#follow(now)
     if (kept.hasOthers && this.#suspicion.look(now, () => this.#driver.rttMs)) kept.suspect()
   }
 
@@ -158,8 +154,7 @@ export class Ways implements PathUser {
   due(now: number, heard: boolean, timeout: number | null): number {
     if (this.paths.ifKept === undefined) return Infinity
     this.#suspicion.note(now, heard, timeout !== null && timeout < WAITING_MS)
-    if (this.#move !== undefined) return this.#move.due
-    return Math.min(this.#suspicion.due, this.#follower.due(this.#driver.heardHereAt))
+    return Math.min(this.#suspicion.due, this.#follower.due(this.#driver.heardHereAt), this.#move?.due ?? Infinity)
   }
 
   end(reason: PeerloomError): void {
@@ -178,6 +173,22 @@ export class Ways implements PathUser {
       )
     }
     return { socket, remote }
+  }
+
+  /** Whether what comes over a way was sent before this side has left it, or before the peer knows. */
+  #isLate(way: Way, now: number): boolean {
+    if (this.#move !== undefined && sameWay(this.#move.before, way)) return true
+    return this.#left.some((left) => now - left.at < LATE_MS && sameWay(left.way, way))
+  }
+
+  #follow(now: number): void {
+    const { heardHereAt } = this.#driver
+    for (const way of this.#follower.ask(now, heardHereAt)) void this.#prove(way)
+    const way = this.#follower.choose(now, heardHereAt)
+    if (way === undefined) return
+    const before = this.#driver.way
+    this.#driver.take(way)
+    this.followed(before)
   }
 
   async #prove(way: Way): Promise<void> {
