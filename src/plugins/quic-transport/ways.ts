@@ -188,6 +188,8 @@ export class Ways implements PathUser {
     if (way === undefined) return
     const before = this.#driver.way
     this.#driver.take(way)
+    // A dialler that has moved waits for this.
+    this.#driver.ping()
     this.followed(before)
   }
 

@@ -16,7 +16,7 @@ const addressOf = (socket: Socket): Address => ({ host: '127.0.0.1', port: socke
  * when the NAT forgets its mapping.
  */
 export class Nat {
-  #outside!: Socket
+  readonly #outsides: Socket[] = []
   #node: Address | undefined
   /** Called with what the node sends, before it is sent on; false: it is lost. */
   onDatagram: ((data: Uint8Array) => boolean) | undefined
@@ -29,7 +29,7 @@ export class Nat {
       nat.#node = { host: address, port }
       if (nat.onDatagram?.(data) !== false) nat.#outside.send(data, target.port, target.host)
     })
-    await nat.#map()
+    await nat.rebind()
     return nat
   }
 
@@ -43,21 +43,20 @@ export class Nat {
 
   /** Another port from now on; what is sent to the one before is lost. */
   async rebind(): Promise<void> {
-    const before = this.#outside
-    await this.#map()
-    before.close()
+    const socket = await bound()
+    socket.on('message', (data) => {
+      if (this.#node === undefined || socket !== this.#outside) return
+      this.inner.send(data, this.#node.port, this.#node.host)
+    })
+    this.#outsides.push(socket)
   }
 
   close(): void {
     this.inner.close()
-    this.#outside.close()
+    for (const socket of this.#outsides) socket.close()
   }
 
-  async #map(): Promise<void> {
-    const socket = await bound()
-    socket.on('message', (data) => {
-      if (this.#node !== undefined) this.inner.send(data, this.#node.port, this.#node.host)
-    })
-    this.#outside = socket
+  get #outside(): Socket {
+    return this.#outsides.at(-1) as Socket
   }
 }
