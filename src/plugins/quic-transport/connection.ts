@@ -174,7 +174,7 @@ export class QuicConnection implements Connection, StreamOwner {
   stats(): ConnectionStats {
     const { sentBytes, recvBytes, lost } = this.native.stats()
     return {
-      rttMs: this.#driver.rttMs,
+      rttMs: this.#ways.rttMs,
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,

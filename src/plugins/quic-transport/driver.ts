@@ -3,7 +3,6 @@ import type { Address } from '../../model/index.js'
 import type { Mover } from './move.js'
 import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES } from './packet.js'
 import type { NativeConnection, NativeError } from './quiche.js'
-import { ACTIVE_CONNECTION_IDS } from './tls.js'
 import type { Way } from './way.js'
 import type { Ways } from './ways.js'
 
@@ -150,16 +149,6 @@ export class Driver implements Mover {
     return this.#heardHereAt
   }
 
-  /** The smoothed round trip, in milliseconds. */
-  get rttMs(): number {
-    return this.native.pathStats().find(({ active }) => active)?.rtt ?? 0
-  }
-
-  /** How many more paths quiche can take in the life of the connection. */
-  get nativePathsLeft(): number {
-    return Math.max(0, ACTIVE_CONNECTION_IDS - this.native.stats().pathsCount)
-  }
-
   /** Takes another way from now on. quiche does not notice: to it, a datagram is lost or late. */
   take(way: Way): void {
     this.#way = way
@@ -203,12 +192,11 @@ export class Driver implements Mover {
       if ((count & (count - 1)) === 0) this.#way.socket.send(this.#closing, remote)
       return true
     }
-    this.#heard = true
     this.schedule()
     if (from.port !== remote.port || from.host !== remote.host || socket !== this.#way.socket) {
       return this.#receiveElsewhere(data, { socket, remote: from })
     }
-    this.#heardHere = true
+    this.#heard = this.#heardHere = true
     return this.#hand(data, this.#shown)
   }
 
@@ -217,6 +205,7 @@ export class Driver implements Mover {
     const { ways, native } = this
     const now = this.#host.clock.monotonic()
     if (ways?.takes(way, now) !== true) {
+      this.#heard = true
       const taken = this.#hand(data, way.remote)
       this.#followPaths()
       return taken
@@ -225,7 +214,10 @@ export class Driver implements Mover {
     const before = known ? 0 : native.stats().recv
     const taken = this.#hand(data, this.#shown)
     // quiche counts what it could decrypt and has not seen before.
-    if (known || native.stats().recv > before) ways.heardElsewhere(way, now)
+    if (known || native.stats().recv > before) {
+      this.#heard = true
+      ways.heardElsewhere(way, now)
+    }
     return taken
   }
 

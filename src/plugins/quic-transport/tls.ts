@@ -5,7 +5,7 @@ import { ed25519KeyOf } from './certificate-key.js'
 import type { QuicTransportConfig } from './options.js'
 import type { NativeConfig, Quiche } from './quiche.js'
 
-/** Connection ids that either side may hold; each further path of a connection uses one up for ever. */
+/** Connection ids that either side may hold; each further path that quiche sees of a connection uses one up for ever. */
 export const ACTIVE_CONNECTION_IDS = 64
 
 function notProven(why: string): PeerloomError {

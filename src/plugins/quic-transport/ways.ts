@@ -13,6 +13,7 @@ import type { Driver } from './driver.js'
 import { Follower } from './follower.js'
 import { Move } from './move.js'
 import { Suspicion } from './suspicion.js'
+import { ACTIVE_CONNECTION_IDS } from './tls.js'
 import { pathOf, sameWay, type Way } from './way.js'
 
 /** How long a way is asked for its proof. */
@@ -87,9 +88,15 @@ export class Ways implements PathUser {
     return this.#driver.heardAt
   }
 
+  /** The smoothed round trip, in milliseconds; 0 until measured. */
+  get rttMs(): number {
+    return this.#driver.native.pathStats().find(({ active }) => active)?.rtt ?? 0
+  }
+
   /** How many more paths there can be: of those that quiche does not see, any number. */
   get left(): number {
-    return this.#keeper === undefined ? this.#driver.nativePathsLeft : Infinity
+    if (this.#keeper !== undefined) return Infinity
+    return Math.max(0, ACTIVE_CONNECTION_IDS - this.#driver.native.stats().pathsCount)
   }
 
   /** The paths of the connection, made now if need be. */
@@ -147,7 +154,7 @@ export class Ways implements PathUser {
     const now = this.#clock.monotonic()
     this.#move?.turn(now)
     if (!this.#follower.isIdle) this.#follow(now)
-    if (kept.hasOthers && this.#suspicion.look(now, () => this.#driver.rttMs)) kept.suspect()
+    if (kept.hasOthers && this.#suspicion.look(now, () => this.rttMs)) kept.suspect()
   }
 
   /** When the next turn is due. `timeout`: in how many milliseconds quiche wants to be called. */

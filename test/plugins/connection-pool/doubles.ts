@@ -49,6 +49,8 @@ export class FakeConnection implements Partial<Connection> {
   ownStreams = 0
   openedStreams = 0
   acceptedStreams = 0
+  /** How many more paths it can take. */
+  pathsLeft = Infinity
   /** Whether, and after how many milliseconds, a ping is answered. */
   answersPings = true
   pingMs = 0
@@ -98,9 +100,9 @@ export class FakeConnection implements Partial<Connection> {
   }
 
   stats(): ReturnType<Connection['stats']> {
-    const { streams, ownStreams, openedStreams, acceptedStreams } = this
+    const { streams, ownStreams, openedStreams, acceptedStreams, pathsLeft } = this
     const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, pathsLeft: Infinity, ...counts }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, lostPackets: 0, pathsLeft, ...counts }
   }
 
   get asConnection(): Connection {
