@@ -36,14 +36,6 @@ import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
 /** An ack that nothing goes with waits this long for something, unless a second packet has come (RFC 9000 §13.2). */
 const MAX_ACK_DELAY_MS = 25
 
-/**
- * How long an answer may take before the path is doubted: a few round trips, not less than a few acks may be late, and
- * longer while the round trip is not known.
- */
-const PATIENCE_ROUND_TRIPS = 3
-const MIN_PATIENCE_MS = 300
-const UNKNOWN_PATIENCE_MS = 1_000
-
 /** No control frame is longer: a proof, with its type. */
 const MAX_CONTROL_FRAME_BYTES = 1 + SIGNATURE_BYTES
 
@@ -136,27 +128,16 @@ export class MemoryConnection implements Connection, StreamHost {
     this.protocol = setup.protocol
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     this.#proved = setup.direction === 'outbound'
-    const dialler = setup.direction === 'outbound'
-    this.#streams = new StreamTable(this, { ...setup, dialler })
-    this.#route = new Route(
-      {
-        peer: setup.peer,
-        connection: setup.id,
-        dialler,
-        path: setup.path,
-        peerTag: Buffer.from(setup.remoteConnectionId, 'hex'),
-        datagramBytes: setup.maxDatagramBytes
-      },
-      {
-        clock: host.clock,
-        keeper: host.keeper,
-        socketOf: (path) => host.socketOf(path),
-        heardAt: () => this.#heardAt,
-        changed: () => {
-          this.#onOtherPath()
-        }
+    this.#streams = new StreamTable(this, { ...setup, dialler: setup.direction === 'outbound' })
+    this.#route = new Route(setup, {
+      clock: host.clock,
+      keeper: host.keeper,
+      socketOf: (path) => host.socketOf(path),
+      heardAt: () => this.#heardAt,
+      changed: () => {
+        this.#onOtherPath()
       }
-    )
+    })
     this.openedAt = this.#beganAt = this.#heardAt = host.clock.monotonic()
     if (setup.handshakeRttMs !== undefined) this.#out.measured(setup.handshakeRttMs)
     this.#arm()
@@ -441,9 +422,7 @@ export class MemoryConnection implements Connection, StreamHost {
   /** When an answer is overdue, if the connection could go another way. */
   get #doubtDue(): number {
     if (this.#out.isEmpty || this.#doubted || this.#route.shown.ifKept?.hasOthers !== true) return Infinity
-    const { rttMs } = this.#out
-    const patienceMs = rttMs === 0 ? UNKNOWN_PATIENCE_MS : Math.max(MIN_PATIENCE_MS, PATIENCE_ROUND_TRIPS * rttMs)
-    return Math.max(this.#heardAt, this.#askedAt) + patienceMs
+    return Math.max(this.#heardAt, this.#askedAt) + this.#out.patienceMs
   }
 
   #onTimer(): void {

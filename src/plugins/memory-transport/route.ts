@@ -14,12 +14,13 @@ const FOLLOW_TIMEOUT_MS = 4_000
 
 /** What is settled about a route before it is taken. */
 export interface RouteSetup {
+  /** The connection's id in this process. */
+  readonly id: string
   readonly peer: NodeId
-  readonly connection: string
-  readonly dialler: boolean
+  readonly direction: 'inbound' | 'outbound'
   readonly path: Path
-  readonly peerTag: Uint8Array
-  readonly datagramBytes: number
+  readonly remoteConnectionId: string
+  readonly maxDatagramBytes: number
 }
 
 export interface RouteHost {
@@ -61,10 +62,10 @@ export class Route implements PathUser {
     private readonly host: RouteHost
   ) {
     this.peer = setup.peer
-    this.connection = setup.connection
-    this.dialler = setup.dialler
-    this.peerTag = setup.peerTag
-    this.datagramBytes = setup.datagramBytes
+    this.connection = setup.id
+    this.dialler = setup.direction === 'outbound'
+    this.peerTag = Buffer.from(setup.remoteConnectionId, 'hex')
+    this.datagramBytes = setup.maxDatagramBytes
     this.#path = this.#latestPath = setup.path
     this.shown = new ConnectionPaths(host.keeper, this)
   }

@@ -87,7 +87,10 @@ describe('the course of a connection', () => {
     const perRound = (near.sent + far.sent - before) / 4
     expect(perRound, 'three datagrams a path and round').to.be.at.most(9)
     world.wires[2]!.isAlive = false
+    const sent = near.sent + far.sent
     await clock.advance(25_000)
+    // Two rounds of the others, and two times four questions that nothing answers.
+    expect(near.sent + far.sent - sent).to.be.at.most(2 * 6 + 2 * 4)
     for (const side of [near, far]) expect(wiresOf(side)).to.have.members([0, 1])
     world.end()
     const { pending } = clock
@@ -103,6 +106,75 @@ describe('the course of a connection', () => {
     world.wires[0]!.isAlive = false
     await clock.advance(30_000)
     expect([near.wire, far.wire]).to.deep.equal([1, 1])
+    world.end()
+  })
+
+  it('stays where it is when something is heard before another path has answered', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 300])
+    const { near, far } = world
+    await clock.until(near.probe(1))
+    world.talk()
+    await clock.advance(2_000)
+    world.wires[0]!.isAlive = false
+    await clock.advance(450)
+    world.wires[0]!.isAlive = true
+    await clock.advance(5_000)
+    expect([near, far].map(({ wire, moves }) => [wire, moves])).to.deep.equal([
+      [0, 0],
+      [0, 0]
+    ])
+    world.end()
+  })
+
+  it('goes on to the next path when one that has answered cannot be taken', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 30, 40])
+    const { near, far } = world
+    await clock.until(Promise.all([near.probe(1), near.probe(2)]))
+    world.wires[1]!.isNarrow = true
+    world.wires[0]!.isAlive = false
+    near.kept.suspect()
+    await clock.advance(4_000)
+    expect([near.wire, far.wire, near.moves]).to.deep.equal([2, 2, 2])
+    expect(typesOf(near)).to.include('lost 1')
+    world.end()
+  })
+
+  it('does not try a path that was proved long ago and is dead now', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 30])
+    const { near } = world
+    await clock.until(near.probe(1))
+    world.wires[1]!.isAlive = false
+    await clock.advance(3_000)
+    await clock.until(near.migrate(1).catch(() => undefined))
+    expect([near.wire, near.moves]).to.deep.equal([0, 0])
+    world.end()
+  })
+
+  it('keeps a path whose answer one has not waited for', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 300])
+    const { near } = world
+    world.talk()
+    await clock.until(near.probe(1))
+    await clock.until(near.probe(1, { timeoutMs: 100 }).catch(() => undefined))
+    expect(wiresOf(near)).to.deep.equal([0, 1])
+    world.end()
+  })
+
+  it('asks no more after a while where nothing answers', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 30, 40])
+    const { near } = world
+    await clock.until(Promise.all([near.probe(1), near.probe(2)]))
+    for (const wire of world.wires) wire.isAlive = false
+    near.kept.suspect()
+    await clock.advance(40_000)
+    const before = near.sent
+    await clock.advance(60_000)
+    expect(near.sent - before, 'three paths, four times in each of four rounds').to.be.at.most(3 * 4 * 4)
     world.end()
   })
 

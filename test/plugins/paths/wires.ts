@@ -22,6 +22,8 @@ const MOVE_MS = 3_000
 export interface Wire {
   isAlive: boolean
   latencyMs: number
+  /** Whether it carries probes and nothing else. */
+  isNarrow?: boolean
 }
 
 const wirePath = (from: Side, wire: number): Path => ({
@@ -43,6 +45,7 @@ export class Side implements PathUser {
   receivedBytes = 0
   sentBytes = 0
   dropped: string[] = []
+  moves = 0
 
   constructor(
     readonly world: Wires,
@@ -90,10 +93,12 @@ export class Side implements PathUser {
   async move(path: Path): Promise<void> {
     const { world, far } = this
     const wire = path.remote.port - 1
+    this.moves++
     const hasFollowed = await new Promise<boolean>((resolve) => {
       const timeUp = world.clock.setTimeout(() => {
         resolve(false)
       }, MOVE_MS)
+      if (world.wires[wire]?.isNarrow === true) return
       world.carry(wire, () => {
         const before = far.path
         far.path = wirePath(far, wire)
