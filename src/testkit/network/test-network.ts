@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import {
   AbortError,
   fromClass,
@@ -47,6 +48,8 @@ export class TestNetwork<N extends number = number> implements AsyncDisposable {
     settings: Settings
   ) {
     this.#settings = settings
+    // Every node that starts listens; more than ten of them are no leak.
+    setMaxListeners(0, this.#stopping.signal)
   }
 
   /** All nodes that were made, in order; those stopped by the test included. */
