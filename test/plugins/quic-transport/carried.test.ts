@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { type Connection } from '#src/kernel/index.js'
 import { readAll } from '#src/testkit/conformance/transport.js'
-import { carrierPair } from './carriers.js'
+import { MAX_CARRIED } from '#src/plugins/quic-transport/carried-sockets.js'
+import { Carrier, carrierPair } from './carriers.js'
 import { startNode, type TestNode } from './nodes.js'
 
 async function echoes(connection: Connection, bytes = 10): Promise<void> {
@@ -74,6 +75,17 @@ describe('QUIC over further sockets', () => {
     }
     letGo()
     a.transport.carry(socket)
+  })
+
+  it('carries a limited number', () => {
+    const carriers = Array.from({ length: MAX_CARRIED }, (_, i) => new Carrier({ host: 'fd00::1', port: i + 1 }, 1_350))
+    const letGo = carriers.map((carrier) => a.transport.carry(carrier))
+    const further = new Carrier({ host: 'fd00::2', port: 1 }, 1_350)
+    expect(() => a.transport.carry(further))
+      .to.throw()
+      .with.property('code', 'ERR_LIMIT')
+    letGo[0]?.()
+    a.transport.carry(further)
   })
 
   it('holds to the datagrams that a carrier takes', async () => {

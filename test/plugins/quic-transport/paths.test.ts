@@ -173,6 +173,30 @@ describe('the paths of a QUIC connection', () => {
     })
   })
 
+  it('show no sign of life by copies of what came before', async () => {
+    const nat = await Nat.before(b.address)
+    let last: Uint8Array = new Uint8Array(0)
+    nat.onDatagram = (data) => {
+      last = data
+      return true
+    }
+    await connect(nat.inside)
+    const observer = await a.datagrams.open()
+    const copy = async (): Promise<void> => {
+      const { received } = b.datagrams.primary.stats
+      observer.send(last, b.address)
+      await until(() => b.datagrams.primary.stats.received > received)
+      for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    // Nothing else comes any more, and once the first copy has come, all that came before has been dealt with.
+    nat.onDatagram = () => false
+    await copy()
+    const { heardAt } = inward
+    await copy()
+    expect(inward.heardAt).to.equal(heardAt)
+    nat.close()
+  })
+
   it('do not lead to where copies of datagrams come from, however many places that is', async () => {
     const nat = await Nat.before(b.address)
     await connect(nat.inside)
