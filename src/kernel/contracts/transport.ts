@@ -159,7 +159,8 @@ export interface Connection {
   /**
    * Moves the connection, streams and all, to a path that `probe` or `paths` gave. The dialler moves by itself; the
    * other side asks it to, over that path. Resolves once datagrams take it in both directions; rejects with `ERR_PATH`
-   * if they cannot, {@link ConnectionClosedError} or the signal's reason, and the connection stays where it was.
+   * if they cannot, {@link ConnectionClosedError} or the signal's reason, and the connection stays where it was. The
+   * signal counts until the path is proved: the move itself runs to its end.
    *
    * It moves without being told when the path in use falls silent and another one works.
    */

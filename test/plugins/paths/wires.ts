@@ -14,7 +14,7 @@ import { seededRandom, type VirtualClock } from '#src/testkit/index.js'
 
 const DATAGRAM_BYTES = 1_350
 /** How often each side says something over the path in use, how soon silence is suspicious, and how long a move may take. */
-const TALK_MS = 50
+const TALK_MS = 100
 const SUSPICIOUS_MS = 300
 const MOVE_MS = 3_000
 
