@@ -94,6 +94,18 @@ function scope({ host }: Address): AddressScope {
   return /^f[cd]|^fe[89ab]/.test(host) ? 'local' : 'global'
 }
 
+/**
+ * The first octets of an IPv4 address, or the first of the eight words of an IPv6 one: the same text for all addresses
+ * of one network. `network(a, 3, 4)` is a /24 or a /64.
+ */
+function network({ host }: Address, octets: number, words: number): string {
+  if (!host.includes(':')) return host.split('.').slice(0, octets).join('.')
+  const [head = '', tail = ''] = host.split('::')
+  const [before, after] = [head, tail].map((part) => (part === '' ? [] : part.split(':'))) as [string[], string[]]
+  const zeros = Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0')
+  return [...before, ...zeros, ...after].slice(0, words).join(':')
+}
+
 /** Makes, prints and compares addresses. */
 export const Address = {
   of,
@@ -102,5 +114,6 @@ export const Address = {
   canonicalHost,
   family,
   scope,
+  network,
   equals: (a: Address, b: Address): boolean => a.port === b.port && a.host === b.host
 }

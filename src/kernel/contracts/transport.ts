@@ -205,7 +205,7 @@ export interface TransportStats {
   readonly connections: number
   /** Handshakes under way. */
   readonly handshakes: number
-  /** Datagrams dropped, by cause. */
+  /** Datagrams dropped, and peers turned away, by cause. */
   readonly dropped: Readonly<Record<string, number>>
 }
 

@@ -13,20 +13,11 @@ export interface Origin {
 /** The origin of an IP address in canonical text. */
 export function originOf(remote: Address): Origin {
   const scope = Address.scope(remote)
-  const { host } = remote
-  const words = host.includes(':') ? wordsOf(host) : undefined
   return {
-    address: words === undefined ? host : words.slice(0, 4).join(':'),
-    group: words === undefined ? host.split('.').slice(0, 3).join('.') : words.slice(0, 3).join(':'),
+    address: Address.network(remote, 4, 4),
+    group: Address.network(remote, 3, 3),
     addressLimited: scope !== 'loopback',
     // A private network is its owner's own affair, and often a /24 as a whole.
     groupLimited: scope === 'global'
   }
-}
-
-/** The eight words of an IPv6 address. */
-function wordsOf(host: string): string[] {
-  const [head = '', tail = ''] = host.split('::')
-  const [before, after] = [head, tail].map((part) => (part === '' ? [] : part.split(':'))) as [string[], string[]]
-  return [...before, ...Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0'), ...after]
 }

@@ -14,6 +14,8 @@ const RESET_TOKEN_BYTES = 16
 const PACKETS_PER_TURN = 128
 /** A close reason is cut to this many bytes, so that it always fits into a packet. */
 const MAX_REASON_BYTES = 512
+/** How many times as much may be sent to an address as came from it, until it has proved itself (RFC 9000 §8). */
+const MAX_AMPLIFICATION = 3
 /** The transport error that stands for an application's close before the handshake is done (RFC 9000 §20.1). */
 const APPLICATION_ERROR = 0x0c
 
@@ -119,6 +121,9 @@ export class Driver implements Mover {
   /** The packet that told the peer of our close, repeated when the peer seems to have missed it (RFC 9000 §10.2.1). */
   #closing: Uint8Array | undefined
   #receivedAfterClose = 0
+  #repeatAt = 1
+  /** What may be sent for what has come since. */
+  #bytesAfterClose = 0
 
   constructor(options: DriverOptions) {
     this.native = options.native
@@ -188,8 +193,7 @@ export class Driver implements Mover {
   receive(data: Uint8Array, from: Address, socket: DatagramSocket): boolean {
     const { remote } = this.#way
     if (this.#closing !== undefined) {
-      const count = ++this.#receivedAfterClose
-      if ((count & (count - 1)) === 0) this.#way.socket.send(this.#closing, remote)
+      this.#repeatClose(this.#closing, data.length)
       return true
     }
     this.schedule()
@@ -235,6 +239,15 @@ export class Driver implements Mover {
       // quiche has closed the connection by itself if need be; the turn finds out.
       return false
     }
+  }
+
+  /** Ever more seldom, and never with more than the peer may be sent for what came from it (RFC 9000 §8.1). */
+  #repeatClose(closing: Uint8Array, received: number): void {
+    this.#bytesAfterClose += received * MAX_AMPLIFICATION
+    if (++this.#receivedAfterClose < this.#repeatAt || this.#bytesAfterClose < closing.length) return
+    this.#repeatAt = this.#receivedAfterClose * 2
+    this.#bytesAfterClose -= closing.length
+    this.#way.socket.send(closing, this.#way.remote)
   }
 
   /** Asks for a turn at the end of this turn of the event loop. */

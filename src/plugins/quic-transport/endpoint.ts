@@ -18,14 +18,16 @@ import {
   type TransportStats
 } from '../../kernel/index.js'
 import { Address, type NodeId } from '../../model/index.js'
+import { Admission, type Guest } from './admission.js'
 import { CarriedSockets } from './carried-sockets.js'
 import { QuicConnection } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Driver, type DriverHost } from './driver.js'
 import type { QuicTransportConfig } from './options.js'
-import { CID_BYTES, MIN_INITIAL_BYTES, type LongHeader } from './packet.js'
+import { CID_BYTES, initialToken, MIN_INITIAL_BYTES, QUIC_VERSION, type DropCause, type LongHeader } from './packet.js'
 import type { NativeConfig, NativeConnection, Quiche } from './quiche.js'
 import { RandomPool } from './random-pool.js'
+import { RetryTokens } from './retry-token.js'
 import { dialError, Session, type Phase } from './session.js'
 import { Slab } from './slab.js'
 import { makeConfig } from './tls.js'
@@ -34,6 +36,10 @@ import { Ways } from './ways.js'
 
 /** Native configurations kept, one for each size of datagram. */
 const MAX_CONFIGS = 8
+/** A Retry packet is at most this long: two connection ids, a token and a tag (RFC 9000 §17.2.5). */
+const MAX_RETRY_BYTES = 128
+/** Retry packets sent in one turn of the event loop: more only come at once when it has too much to do as it is. */
+const RETRIES_PER_TURN = 8
 
 let lastConnection = 0
 
@@ -54,8 +60,12 @@ interface Beginning {
   readonly way: Way
   readonly expected: NodeId | undefined
   readonly connect: (local: Address, config: NativeConfig) => NativeConnection
+  /** Throws if the peer may not stay. */
+  readonly authenticated?: (peer: NodeId) => void
   readonly succeeded: (connection: QuicConnection) => void
   readonly failed: (error: PeerloomError) => void
+  /** There is no session, or no connection, any more. */
+  readonly over?: () => void
 }
 
 /** All QUIC connections, on the primary socket and those that are carried: dials, accepts, and ends them. */
@@ -72,10 +82,16 @@ export class Endpoint implements Transport, DriverHost {
   readonly #sessions = new Set<Session>()
   readonly #count: Record<Phase, number> = { dialling: 0, accepting: 0, live: 0, over: 0 }
   readonly #untaken = new Set<Connection>()
+  readonly #admission: Admission
+  readonly #tokens: RetryTokens
   readonly #stopServing: (() => void) | undefined
   #certificate: Certificate
   #onConnection: ((connection: Connection) => void) | undefined
   #stopping = false
+  #retriesLeft = RETRIES_PER_TURN
+  readonly #allowRetries = (): void => {
+    this.#retriesLeft = RETRIES_PER_TURN
+  }
 
   constructor(parts: EndpointParts) {
     this.#certificate = parts.certificate
@@ -83,6 +99,8 @@ export class Endpoint implements Transport, DriverHost {
     this.clock = parts.clock
     this.keepAliveMs = parts.options.keepAliveMs
     this.#parts = parts
+    this.#admission = new Admission(parts.options, parts.clock)
+    this.#tokens = new RetryTokens(parts.clock, parts.options.retryTokenMs)
     this.#dispatch = new Dispatch({
       accept: (header, data, from, socket) => {
         this.#accept(header, data, { socket, remote: from })
@@ -223,38 +241,76 @@ export class Endpoint implements Transport, DriverHost {
     this.#parts.log.error('the QUIC library failed', error)
   }
 
-  #accept({ dcid }: LongHeader, data: Uint8Array, way: Way): void {
-    const { maxConnections, maxHandshakes } = this.#parts.options
-    if (this.#stopping) {
-      this.#dispatch.drop('stopping')
-      return
-    }
-    if (this.#sessions.size >= maxConnections || this.#count.accepting >= maxHandshakes) {
-      this.#dispatch.drop('limit')
-      return
-    }
+  #accept(header: LongHeader, data: Uint8Array, way: Way): void {
+    const cause = this.#stopping ? 'stopping' : this.#admit(header, data, way)
+    if (cause === undefined) return
+    this.#dispatch.drop(cause)
+    if (cause === 'unproven address' && this.#retriesLeft > 0) this.#retry(header, way)
+  }
+
+  /** Begins the session that a client asks for, or says why there is none. */
+  #admit(header: LongHeader, data: Uint8Array, way: Way): DropCause | undefined {
+    const from = way.remote
+    const token = initialToken(data, header)
+    if (token === undefined) return 'malformed'
+    const odcid = token.length === 0 ? null : this.#tokens.open(token, from, header.dcid)
+    if (typeof odcid === 'string') return odcid
+    if (this.#sessions.size >= this.#parts.options.maxConnections) return 'connection limit'
+    const proven = odcid !== null
+    const verdict = this.#admission.judge(from, proven)
+    if (verdict !== 'admit') return verdict
+    // Until the client has our answer it uses the id that it chose for us; a copy that comes late is no new client.
+    // One that shows a token uses the id that we gave it with that, which stays ours.
+    const cid = header.dcid.slice()
     const { driver } = this.#begin({
       way,
       expected: undefined,
       connect: (local, config) =>
-        this.#parts.quiche.Connection.accept(this.random(CID_BYTES), null, local, way.remote, config),
+        this.#parts.quiche.Connection.accept(proven ? cid : this.random(CID_BYTES), odcid, local, from, config),
+      authenticated: (peer) => {
+        this.#judgePeer(guest, peer)
+      },
       succeeded: (connection) => {
         this.#offer(connection)
       },
       failed: (error) => {
-        this.#parts.log.debug(`a handshake from ${Address.format(way.remote)} failed`, error)
+        this.#parts.log.debug(`a handshake from ${Address.format(from)} failed`, error)
+      },
+      over: () => {
+        this.#admission.leave(guest)
       }
     })
-    // Until the client has our answer it uses the id that it chose for us; a copy that comes late is no new client.
-    driver.addCid(dcid.slice())
-    if (driver.receive(data, way.remote, way.socket)) return
+    const guest = this.#admission.enter(from, proven)
+    driver.addCid(cid)
+    if (driver.receive(data, from, way.socket)) return undefined
     // Not even the first packet was good: nothing is kept.
-    this.#dispatch.drop('refused')
     driver.dismiss()
+    return 'refused'
+  }
+
+  /** Asks a client to prove its address, and keeps nothing. */
+  #retry({ dcid, scid }: LongHeader, { socket, remote: from }: Way): void {
+    if (this.#retriesLeft-- === RETRIES_PER_TURN) setImmediate(this.#allowRetries)
+    const ours = this.random(CID_BYTES)
+    this.beginSending()
+    const room = this.room(MAX_RETRY_BYTES)
+    this.sendRoom(
+      this.#parts.quiche.retry(scid, dcid, ours, this.#tokens.make(from, dcid, ours), QUIC_VERSION, room),
+      from,
+      socket
+    )
+  }
+
+  /** Throws `ERR_LIMIT` if there are enough connections like this one. */
+  #judgePeer(guest: Guest, peer: NodeId): void {
+    const cause = this.#admission.authenticated(guest, peer)
+    if (cause === undefined) return
+    this.#dispatch.drop(cause)
+    throw new PeerloomError('ERR_LIMIT', `${peer} was turned away: ${cause}`)
   }
 
   /** Begins a session; throws what the native library throws, and leaves nothing then. */
-  #begin({ way, expected, connect, succeeded, failed }: Beginning): Session {
+  #begin({ way, expected, connect, authenticated, succeeded, failed, over }: Beginning): Session {
     const { remote } = way
     const begun = this.clock.monotonic()
     const { options } = this.#parts
@@ -268,6 +324,7 @@ export class Endpoint implements Transport, DriverHost {
     }
     const session: Session = new Session(remote, expected, {
       authenticated: (peer) => {
+        authenticated?.(peer)
         const id = `quic-${String(++lastConnection)}`
         const ways = this.#waysOf(session.driver, peer, id)
         const connection = new QuicConnection(
@@ -292,6 +349,7 @@ export class Endpoint implements Transport, DriverHost {
       moved: (before) => {
         this.#count[before]--
         this.#count[session.phase]++
+        if (session.phase === 'over') over?.()
       },
       gone: () => {
         this.#sessions.delete(session)

@@ -25,6 +25,18 @@ export const quicTransportOptions = v.strictObject({
   maxConnections: count(10_000),
   /** Handshakes that others have begun, at a time; further ones are dropped. */
   maxHandshakes: count(1_024),
+  /**
+   * With so many of them under way, who begins another must first prove that it receives what is sent to its address
+   * (RFC 9000 §8.1.2), which takes a round trip and keeps nothing here; 0 for always.
+   */
+  retryAboveHandshakes: count(128, 0),
+  /** How long that proof is good for. */
+  retryTokenMs: count(10_000),
+  /** Handshakes, and connections, that one IP address (of IPv6: one /64) may have begun. Loopback is not limited. */
+  maxHandshakesPerAddress: count(64),
+  maxConnectionsPerAddress: count(256),
+  /** Connections that one node may have made to this one. Loopback is not limited. */
+  maxConnectionsPerNode: count(16),
   /** Streams that the peer may have open on one connection. */
   maxStreams: count(1_000),
   /** The largest datagram sent and received, as far as both ends know that the path carries it. */

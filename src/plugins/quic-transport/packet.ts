@@ -65,12 +65,30 @@ export function firstPacketEnd(data: Uint8Array): number {
     return data.length
   }
   const at = 7 + header.dcid.length + header.scid.length
-  // A variable-length integer (RFC 9000 §16): the two high bits say how many bytes it has.
-  const bytes = 1 << ((data[at] ?? 0) >> 6)
-  if (at + bytes > data.length) return data.length
-  let length = (data[at] as number) & 0x3f
-  for (let i = 1; i < bytes; i++) length = length * 256 + (data[at + i] as number)
-  return Math.min(at + bytes + length, data.length)
+  const length = readVarint(data, at)
+  return length === undefined ? data.length : Math.min(at + varintBytes(data, at) + length, data.length)
+}
+
+/** The token of an Initial packet (RFC 9000 §17.2.2), empty if it has none; `undefined` if it is cut off. A view. */
+export function initialToken(data: Uint8Array, { dcid, scid }: LongHeader): Uint8Array | undefined {
+  const at = 7 + dcid.length + scid.length
+  const length = readVarint(data, at)
+  if (length === undefined) return undefined
+  const begin = at + varintBytes(data, at)
+  return begin + length > data.length ? undefined : data.subarray(begin, begin + length)
+}
+
+/** A variable-length integer (RFC 9000 §16): the two high bits say how many bytes it has. */
+function varintBytes(data: Uint8Array, at: number): number {
+  return 1 << ((data[at] ?? 0) >> 6)
+}
+
+function readVarint(data: Uint8Array, at: number): number | undefined {
+  const end = at + varintBytes(data, at)
+  if (end > data.length) return undefined
+  let value = (data[at] as number) & 0x3f
+  for (let i = at + 1; i < end; i++) value = value * 256 + (data[i] as number)
+  return value
 }
 
 /** What to do with a long-header packet that belongs to no connection. */
@@ -83,8 +101,19 @@ export type DropCause =
   | 'unknown version'
   /** A client's first datagram of less than {@link MIN_INITIAL_BYTES}. */
   | 'small initial'
-  /** The limit on connections, or on handshakes under way, is reached. */
-  | 'limit'
+  /** Its address had not proved that it receives what is sent to it: answered with a Retry packet, if there is time. */
+  | 'unproven address'
+  /** A token that is not of our making, was not made for this address and connection id, or was altered. */
+  | 'forged token'
+  | 'late token'
+  /** There are as many connections, or handshakes that others have begun, as there may be. */
+  | 'connection limit'
+  | 'handshake limit'
+  /** The same for those of one IP address. */
+  | 'connection limit of an address'
+  | 'handshake limit of an address'
+  /** Not a datagram: a peer that was turned away because it has enough connections already. */
+  | 'connection limit of a node'
   /** quiche would not have it. */
   | 'refused'
   | 'stopping'

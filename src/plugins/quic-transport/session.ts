@@ -15,7 +15,7 @@ export type Phase = 'dialling' | 'accepting' | 'live' | 'over'
 
 /** What becomes of a session. */
 export interface SessionOwner {
-  /** The peer has proved its node id; makes the connection. */
+  /** The peer has proved its node id; makes the connection, or throws `ERR_LIMIT` if there are too many. */
   authenticated(peer: NodeId): QuicConnection
   /** There will be no connection. */
   failed(error: PeerloomError): void
@@ -64,7 +64,9 @@ export class Session implements DriverOwner {
       this.#connection = this.owner.authenticated(peer)
     } catch (error) {
       this.#fail(error instanceof PeerloomError ? error : dialError(this.remote, messageOf(error), error))
-      this.driver.close(CloseCode.BAD_PEER, 'the certificate does not prove the expected node id')
+      if (error instanceof PeerloomError && error.code === 'ERR_LIMIT') {
+        this.driver.close(CloseCode.LIMIT, 'too many connections')
+      } else this.driver.close(CloseCode.BAD_PEER, 'the certificate does not prove the expected node id')
     }
   }
 

@@ -425,7 +425,7 @@ describe('connections over QUIC', () => {
     expect((await failure(() => a.transport.dial(b.id, b.address))).code).to.equal('ERR_LIMIT')
     await using c = await startNode({ quic: { handshakeTimeoutMs: 300 } })
     expect((await failure(() => c.transport.dial(a.id, a.address))).code).to.equal('ERR_DIAL')
-    expect(a.transport.stats().dropped['limit']).to.be.above(0)
+    expect(a.transport.stats().dropped['connection limit']).to.be.above(0)
   })
 
   it('end with SHUTDOWN when the plugin stops, which leaves no timer and no socket', async () => {

@@ -79,7 +79,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
 }
 
 /** The plugin with what it provides wrapped. */
-function wrapped(plugin: Plugin, wrap: Wrap): Plugin {
+export function wrapped(plugin: Plugin, wrap: Wrap): Plugin {
   return {
     ...plugin,
     with: () => plugin,

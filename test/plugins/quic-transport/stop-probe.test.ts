@@ -1,4 +1,6 @@
 import { expect } from 'chai'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { StopProbe } from '#src/plugins/quic-transport/stop-probe.js'
 
 const STREAMS = 1_000
@@ -60,5 +62,27 @@ describe('the probe for stops', () => {
     asked = []
     turns()
     expect(asked.sort((a, b) => a - b)).to.deep.equal([4, 8])
+  })
+  it('keeps nothing of streams that came and went between turns', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const gone: WeakRef<object>[] = []
+    add(-1)
+    turns()
+    streams.delete(-1)
+    for (let batch = 0; batch < STREAMS; batch += 16) {
+      for (let id = batch; id < batch + 16; id++) {
+        const stream = { lookForStop: () => undefined }
+        gone.push(new WeakRef(stream))
+        streams.set(id, stream)
+      }
+      for (let id = batch; id < batch + 16; id++) streams.delete(id)
+      probe.run(true)
+    }
+    // What a WeakRef was made of lives until the end of its turn.
+    await new Promise((resolve) => setImmediate(resolve))
+    collect()
+    // Registers may still hold some of the last batch.
+    expect(gone.filter((stream) => stream.deref() !== undefined).length).to.be.at.most(16)
   })
 })

@@ -38,6 +38,33 @@ export function tapped({ send, receive }: Taps): Wrap {
   }
 }
 
+/** Shows a transport its peers, all of whom are on loopback, as if they were at another host. */
+export function seenAt(host: string): Wrap {
+  return (datagrams: Datagrams): Datagrams => {
+    const { primary } = datagrams
+    return {
+      primary: {
+        local: primary.local,
+        families: primary.families,
+        stats: primary.stats,
+        send: (data, { port }) => {
+          primary.send(data, { host: '127.0.0.1', port })
+        },
+        receive: (kind, handler: DatagramHandler) =>
+          primary.receive(kind, (data, { port }, socket) => {
+            handler(data, { host, port }, socket)
+          }),
+        close: () => primary.close()
+      },
+      sockets: datagrams.sockets,
+      addresses: datagrams.addresses,
+      maxDatagram: (to) => datagrams.maxDatagram(to),
+      open: (options) => datagrams.open(options),
+      resolve: (name, options) => datagrams.resolve(name, options)
+    }
+  }
+}
+
 /** Numbers in [0, 1) from a seed (a linear congruential generator, Numerical Recipes' constants). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0
