@@ -56,10 +56,7 @@ export interface PathUser {
 export interface KeptPaths {
   /** Those that were proved and have not failed since, the one in use first; 8 at most. */
   readonly paths: readonly Path[]
-  /**
-   * Whether there is another path to try when the one in use falls silent: a proved one, or one over which the peer has
-   * probed us.
-   */
+  /** Whether there is another path to take when the one in use falls silent. Costs nothing to ask. */
   readonly hasOthers: boolean
   /** Hot. Completes when the connection ends. */
   readonly paths$: Observable<PathChange>

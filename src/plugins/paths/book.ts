@@ -5,16 +5,13 @@ export const MAX_PATHS = 8
 
 interface Entry {
   readonly path: Path
-  /** When the peer has answered over it last; `undefined` for one over which only the peer has asked. */
-  provedAt: number | undefined
+  /** When the peer has answered over it last. */
+  provedAt: number
 }
 
-/**
- * The paths of a connection: the one in use, those that were proved, and candidates, by which the peer has come. A
- * candidate takes the place of an older candidate, never of a proved path. Pure.
- */
+/** The paths of a connection: the one in use, and those that were proved. Pure. */
 export class PathBook {
-  readonly #entries: Entry[] = []
+  readonly #others: Entry[] = []
   #inUse: Path
 
   constructor(inUse: Path) {
@@ -25,50 +22,34 @@ export class PathBook {
     return this.#inUse
   }
 
-  /** The path in use, then those that were proved, the latest first. */
-  get proved(): Path[] {
-    const proved = this.#entries.filter(({ provedAt }) => provedAt !== undefined)
-    proved.sort((a, b) => (b.provedAt as number) - (a.provedAt as number))
-    return [this.#inUse, ...proved.map(({ path }) => path)]
-  }
-
-  /** All of them, candidates last. */
-  get all(): Path[] {
-    return [...this.proved, ...this.#entries.filter(({ provedAt }) => provedAt === undefined).map(({ path }) => path)]
+  /** The path in use, then the others, the latest proved first. */
+  get paths(): Path[] {
+    return [this.#inUse, ...[...this.#others].sort((a, b) => b.provedAt - a.provedAt).map(({ path }) => path)]
   }
 
   get hasOthers(): boolean {
-    return this.#entries.length > 0
+    return this.#others.length > 0
   }
 
-  /** When a path was proved last; `undefined` if it was not. */
+  /** When that of the others was proved which was so longest ago; Infinity if there are none. */
+  get oldestProof(): number {
+    return this.#others.reduce((oldest, { provedAt }) => Math.min(oldest, provedAt), Infinity)
+  }
+
+  /** When one of the others was proved last; `undefined` if it is none of them. */
   provedAt(path: Path): number | undefined {
-    return this.#find(path)?.provedAt
-  }
-
-  has(path: Path): boolean {
-    return this.#isInUse(path) || this.#find(path) !== undefined
-  }
-
-  /** The peer has asked over it. */
-  suggest(path: Path): void {
-    if (this.has(path)) return
-    if (!this.#hasRoom && !this.#dropCandidate()) return
-    this.#entries.push({ path, provedAt: undefined })
+    return this.#others.find((entry) => Path.equals(entry.path, path))?.provedAt
   }
 
   /** The peer has answered over it. Returns whether that is new, and the path that had to make room, if one had to. */
   prove(path: Path, now: number): { news: boolean; lost: Path | undefined } {
-    if (this.#isInUse(path)) return { news: false, lost: undefined }
-    const known = this.#find(path)
-    if (known !== undefined) {
-      const news = known.provedAt === undefined
-      known.provedAt = now
-      return { news, lost: undefined }
-    }
-    const lost = this.#hasRoom || this.#dropCandidate() ? undefined : this.#dropOldest()
-    this.#entries.push({ path, provedAt: now })
-    return { news: true, lost }
+    if (Path.equals(path, this.#inUse)) return { news: false, lost: undefined }
+    const known = this.#others.find((entry) => Path.equals(entry.path, path))
+    if (known !== undefined) known.provedAt = now
+    const lost = known === undefined && this.#others.length + 1 >= MAX_PATHS ? this.paths.at(-1) : undefined
+    if (lost !== undefined) this.forget(lost)
+    if (known === undefined) this.#others.push({ path, provedAt: now })
+    return { news: known === undefined, lost }
   }
 
   /** The connection takes another path; the one before has worked until now. Returns the path that had to make room. */
@@ -79,35 +60,10 @@ export class PathBook {
     return this.prove(before, now).lost
   }
 
-  /** Takes one out that is not in use. False if it was not there, or but a candidate. */
+  /** Takes out one of the others. False if it was none. */
   forget(path: Path): boolean {
-    const at = this.#entries.findIndex((entry) => Path.equals(entry.path, path))
-    if (at < 0) return false
-    const [entry] = this.#entries.splice(at, 1)
-    return entry?.provedAt !== undefined
-  }
-
-  get #hasRoom(): boolean {
-    return this.#entries.length + 1 < MAX_PATHS
-  }
-
-  #dropCandidate(): boolean {
-    const at = this.#entries.findIndex(({ provedAt }) => provedAt === undefined)
-    if (at >= 0) this.#entries.splice(at, 1)
+    const at = this.#others.findIndex((entry) => Path.equals(entry.path, path))
+    if (at >= 0) this.#others.splice(at, 1)
     return at >= 0
-  }
-
-  #dropOldest(): Path | undefined {
-    const oldest = this.proved.at(-1) as Path
-    this.forget(oldest)
-    return oldest
-  }
-
-  #find(path: Path): Entry | undefined {
-    return this.#entries.find((entry) => Path.equals(entry.path, path))
-  }
-
-  #isInUse(path: Path): boolean {
-    return Path.equals(path, this.#inUse)
   }
 }

@@ -92,9 +92,8 @@ export class Course {
   }
 
   /** The peer has asked over a path; `number` is what it is asked in return. */
-  suggested(path: Path, number: string, now: number): void {
+  askedOver(path: Path, number: string, now: number): void {
     this.#reportedAt = now
-    this.book.suggest(path)
     this.#returns.ask(number, path, now)
   }
 
@@ -134,11 +133,9 @@ export class Course {
     const isOver = (path: Path): boolean => Address.equals(path.local, local)
     const mustMove = isOver(this.book.inUse)
     if (mustMove) this.#endSuspicion()
-    for (const path of this.book.all) if (isOver(path)) this.#lose(path, now)
+    for (const path of this.book.paths) if (isOver(path)) this.#lose(path, now)
     for (const question of this.questions) if (isOver(question.path)) this.questions.settle(question, undefined, now)
-    if (!mustMove) return
-    if (fallback !== undefined) this.book.suggest(fallback)
-    this.#doubt(now, true)
+    if (mustMove) this.#doubt(now, true, fallback)
   }
 
   /** The connection has taken another path. */
@@ -174,7 +171,7 @@ export class Course {
   #askStandbys(now: number): void {
     this.#lastRoundAt = now
     this.#scheduleRound()
-    for (const path of this.book.proved) {
+    for (const path of this.book.paths) {
       if (this.#isAsked(path)) continue
       this.#askAtLeisure(path, now, (answer, at) => {
         const isSilent = answer === undefined && Path.equals(path, this.book.inUse)
@@ -187,8 +184,8 @@ export class Course {
     this.ask({ kind: 'probe', path, timeoutMs: this.around.timeoutMs, firstGapMs: LEISURE_MS, end }, now)
   }
 
-  #doubt(now: number, isGone: boolean): void {
-    this.#suspicion = new Suspicion(now, isGone)
+  #doubt(now: number, isGone: boolean, fallback?: Path): void {
+    this.#suspicion = new Suspicion(now, isGone, fallback)
     this.#goOn(now)
   }
 
@@ -204,8 +201,7 @@ export class Course {
   /** False if there is nothing to ask, or it was asked often enough. */
   #askAll(suspicion: Suspicion, now: number): boolean {
     if (!suspicion.beginRound()) return false
-    for (const path of this.book.all) {
-      if (suspicion.isGone && Path.equals(path, this.book.inUse)) continue
+    for (const path of suspicion.pathsToAsk(this.book.paths)) {
       const end: QuestionOptions['end'] = (answer, at) => {
         suspicion.waiting--
         if (this.#suspicion === suspicion) this.#weigh(answer, at)
@@ -217,8 +213,11 @@ export class Course {
   }
 
   #weigh(answer: Answer | undefined, now: number): void {
-    const inUseWorks = answer !== undefined && Path.equals(answer.path, this.book.inUse)
-    this.#dispel(inUseWorks ? now : this.around.heardAt())
+    if (answer !== undefined && Path.equals(answer.path, this.book.inUse)) {
+      this.#endSuspicion()
+      return
+    }
+    this.#dispel(this.around.heardAt())
     if (answer !== undefined) this.#suspicion?.answered.push(answer.path)
     this.#goOn(now)
   }
@@ -234,7 +233,7 @@ export class Course {
     return suspicion.invitation !== undefined
   }
 
-  /** The path in use was heard on. */
+  /** Something was heard of the peer. */
   #dispel(heardAt: number): void {
     const suspicion = this.#suspicion
     if (suspicion !== undefined && !suspicion.isGone && heardAt > suspicion.since) this.#endSuspicion()
@@ -273,8 +272,6 @@ export class Course {
 
   /** As soon as one of the others was not proved for so long. */
   #scheduleRound(): void {
-    const [, ...standbys] = this.book.proved
-    const oldest = Math.min(...standbys.map((path) => this.book.provedAt(path) ?? 0), Infinity)
-    this.#roundAt = Math.max(oldest, this.#lastRoundAt) + this.around.standbyMs
+    this.#roundAt = Math.max(this.book.oldestProof, this.#lastRoundAt) + this.around.standbyMs
   }
 }

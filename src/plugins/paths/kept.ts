@@ -92,7 +92,7 @@ export class Kept implements KeptPaths {
   }
 
   get paths(): readonly Path[] {
-    return this.#course.book.proved
+    return this.#course.book.paths
   }
 
   get hasOthers(): boolean {
@@ -175,7 +175,7 @@ export class Kept implements KeptPaths {
         const refused = this.#inbox.refuses(kind, number, now)
         if (refused !== undefined) return refused
         const back = this.#newNumber()
-        this.#course.suggested(path, back, now)
+        this.#course.askedOver(path, back, now)
         this.#send({ kind: 'answer', number, returned: back }, path, bytes)
         return undefined
       }

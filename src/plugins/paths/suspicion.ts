@@ -19,8 +19,16 @@ export class Suspicion {
   constructor(
     readonly since: number,
     /** Whether the path in use cannot come back. */
-    readonly isGone: boolean
+    readonly isGone: boolean,
+    /** One that is not known to work, and is worth a try. */
+    private readonly fallback: Path | undefined
   ) {}
+
+  /** Those that may answer, of all paths with the one in use first. */
+  pathsToAsk(paths: readonly Path[]): readonly Path[] {
+    if (!this.isGone) return paths
+    return this.fallback === undefined ? paths.slice(1) : [this.fallback, ...paths.slice(1)]
+  }
 
   /** Whether nothing is under way any more. */
   get isStuck(): boolean {

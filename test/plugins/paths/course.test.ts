@@ -14,7 +14,7 @@ describe('the course of a connection', () => {
     expect(clock.monotonic()).to.equal(200)
     expect(wiresOf(near)).to.deep.equal([0, 1])
     expect(wiresOf(far)).to.deep.equal([0])
-    expect(far.kept.hasOthers).to.equal(true)
+    expect(far.kept.hasOthers).to.equal(false)
     await clock.advance(100)
     expect(wiresOf(far)).to.deep.equal([0, 1])
     expect([near, far].map(({ sent }) => sent)).to.deep.equal([4, 3])
@@ -124,6 +124,21 @@ describe('the course of a connection', () => {
       [0, 0],
       [0, 0]
     ])
+    world.end()
+  })
+
+  it('is suspicious again after the path in use has answered at once', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [0, 0])
+    const { near } = world
+    await clock.until(near.probe(1))
+    near.kept.suspect()
+    await clock.advance(10)
+    expect([near.wire, near.moves]).to.deep.equal([0, 0])
+    world.wires[0]!.isAlive = false
+    near.kept.suspect()
+    await clock.advance(10)
+    expect([near.wire, near.moves]).to.deep.equal([1, 1])
     world.end()
   })
 

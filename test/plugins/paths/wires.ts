@@ -100,10 +100,7 @@ export class Side implements PathUser {
       }, MOVE_MS)
       if (world.wires[wire]?.isNarrow === true) return
       world.carry(wire, () => {
-        const before = far.path
-        far.path = wirePath(far, wire)
-        far.heardAt = world.clock.monotonic()
-        far.kept.moved(before, 'peer')
+        far.follow(wire)
         world.carry(wire, () => {
           timeUp.clear()
           resolve(true)
@@ -117,11 +114,20 @@ export class Side implements PathUser {
     this.kept.moved(before, 'us')
   }
 
+  /** The dialler was heard over a wire. */
+  follow(wire: number): void {
+    const before = this.path
+    this.path = wirePath(this, wire)
+    this.heardAt = this.world.clock.monotonic()
+    this.kept.moved(before, 'peer')
+  }
+
   /** Says something over the path in use, and looks whether something was heard. */
   talk(): void {
     const { world, far, wire } = this
     world.carry(wire, () => {
       if (far.wire === wire) far.heardAt = world.clock.monotonic()
+      else if (this.dialler) far.follow(wire)
     })
     if (world.clock.monotonic() - this.heardAt > SUSPICIOUS_MS && this.kept.hasOthers) this.kept.suspect()
     world.clock.setTimeout(
