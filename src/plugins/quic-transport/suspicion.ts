@@ -1,6 +1,6 @@
-/** Silence is suspicious after this long, or after three round trips if they take longer. */
-export const SILENCE_MS = 300
-const SILENCE_RTTS = 3
+/** Silence is suspicious after this long, or after two round trips if they take longer: to be wrong costs a few probes. */
+export const SILENCE_MS = 200
+const SILENCE_RTTS = 2
 /** How long after a suspicion it is uttered again. */
 const AGAIN_MS = 1_000
 
