@@ -148,7 +148,7 @@ export class Course {
     if (crowdedOut !== undefined) this.#tellLost(crowdedOut, now)
     if (!this.around.isCarried(before)) this.#lose(before, now)
     // Whether it was left for another or lost its address is not said; the path in use is asked for comparison.
-    else if (by === 'peer') for (const each of [before, path]) this.#askAtLeisure(each, now)
+    else for (const each of [before, path]) if (!this.#isAsked(each)) this.#askAtLeisure(each, now)
     for (const question of this.questions) {
       if (question.kind === 'come' && Path.equals(question.path, path)) {
         this.questions.settle(question, { path, rttMs: now - question.askedAt }, now)

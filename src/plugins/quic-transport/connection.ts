@@ -1,4 +1,3 @@
-import { NEVER } from 'rxjs'
 import {
   abortReason,
   CloseCode,
@@ -12,8 +11,11 @@ import {
   type Draining,
   type Logger,
   type Path,
+  type PathChange,
+  type ProbeOptions,
   type Stream
 } from '../../kernel/index.js'
+import type { Observable } from 'rxjs'
 import type { Address, NodeId } from '../../model/index.js'
 import type { Driver } from './driver.js'
 import { FairQueue } from './fair-queue.js'
@@ -25,6 +27,7 @@ import { StopProbe } from './stop-probe.js'
 import { StoppedStreams } from './stopped-streams.js'
 import { QuicStream, type StreamOwner } from './stream.js'
 import { WaitingOpens } from './waiting-opens.js'
+import type { Ways } from './ways.js'
 
 /** Up to so many waiting readers are asked one by one before the library is asked for a list, which costs more. */
 const PROBED_READERS = 32
@@ -61,6 +64,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   readonly closed: Promise<CloseInfo>
   readonly native: NativeConnection
   readonly #driver: Driver
+  readonly #ways: Ways
   readonly #log: Logger
   readonly #limits: ConnectionLimits
   readonly #streams = new Map<number, QuicStream>()
@@ -88,7 +92,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   /** A sign of life that is waited for. */
   #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
-  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger, limits: ConnectionLimits) {
+  constructor(identity: ConnectionIdentity, driver: Driver, ways: Ways, log: Logger, limits: ConnectionLimits) {
     this.id = identity.id
     this.peer = identity.peer
     this.direction = identity.direction
@@ -99,6 +103,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
     this.native = driver.native
     this.#messages = new Messages(this, limits.maxQueuedMessages)
     this.#driver = driver
+    this.#ways = ways
     this.#log = log
     this.#limits = limits
     const client = identity.direction === 'outbound'
@@ -107,26 +112,28 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
   }
 
-  get remote(): Address {
-    return this.#driver.remote
+  get path(): Path {
+    return this.#ways.path
   }
 
-  readonly paths$ = NEVER
-
-  get path(): Path {
-    return { local: this.remote, remote: this.remote }
+  get remote(): Address {
+    return this.#driver.way.remote
   }
 
   get paths(): readonly Path[] {
-    return [this.path]
+    return this.#ways.paths.paths
   }
 
-  probe(): Promise<never> {
-    return Promise.reject(new PeerloomError('ERR_PATH', 'not yet'))
+  get paths$(): Observable<PathChange> {
+    return this.#ways.paths.paths$
   }
 
-  migrate(): Promise<never> {
-    return this.probe()
+  probe(remote: Address, options?: ProbeOptions): Promise<Path> {
+    return this.#ways.paths.probe(remote, options)
+  }
+
+  migrate(path: Path, options?: { signal?: AbortSignal | undefined }): Promise<void> {
+    return this.#ways.paths.migrate(path, options)
   }
 
   get closeInfo(): CloseInfo | undefined {
@@ -255,7 +262,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,
-      pathsLeft: Infinity,
+      pathsLeft: this.#ways.left,
       lostBytes,
       congestionWindowBytes: path?.cwnd ?? 0,
       sentMessages: this.#messages.sent,
@@ -353,6 +360,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
     this.#messages.clear()
     for (const stream of streams) stream.fail()
     this.#finish()
+    this.#ways.end(this.failure as ConnectionClosedError)
     this.#resolveClosed(info)
   }
 

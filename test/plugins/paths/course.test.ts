@@ -76,6 +76,19 @@ describe('the course of a connection', () => {
     expect([near.wire, far.wire]).to.deep.equal([1, 1])
   })
 
+  it('drops a dead path that it has left at the wish of the other side', async () => {
+    const clock = new VirtualClock()
+    const world = new Wires(clock, [20, 30])
+    const { near, far } = world
+    await clock.until(near.probe(1))
+    await clock.advance(100)
+    world.wires[0]!.isAlive = false
+    await clock.until(far.kept.migrate(far.kept.paths[1]!))
+    await clock.advance(5_000)
+    for (const side of [near, far]) expect(wiresOf(side)).to.deep.equal([1])
+    world.end()
+  })
+
   it('asks its other paths now and then, whichever side, and notices those that are dead', async () => {
     const clock = new VirtualClock()
     const world = new Wires(clock, [20, 30, 40])
