@@ -215,7 +215,7 @@ describe('the paths of a QUIC connection', () => {
       return true
     }
     for (let i = 0; i < 300; i++) await call(out)
-    expect(copies).to.be.above(300)
+    expect(copies).to.be.at.least(300)
     expect(inward.remote).to.deep.equal(nat.outside)
     nat.onDatagram = undefined
     await nat.rebind()
