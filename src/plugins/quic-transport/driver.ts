@@ -7,8 +7,11 @@ import { readMemory } from './read-memory.js'
 import type { Way } from './way.js'
 import type { Ways } from './ways.js'
 
-/** Connection ids that the peer is given: one in use and spare ones, for it to move to further paths. */
-const CIDS_IN_SUPPLY = 8
+/**
+ * Connection ids that the peer is given: one in use and a spare one, for peers that move by the rules of QUIC. It is
+ * given another for each that it has used up; each costs about 1 KB at either end.
+ */
+const CIDS_IN_SUPPLY = 2
 /** Length of a stateless reset token (RFC 9000 §10.3). */
 const RESET_TOKEN_BYTES = 16
 /** After so many packets the event loop gets its turn, so that one connection cannot starve the others. */
