@@ -9,7 +9,7 @@ import type { Ways } from './ways.js'
 
 /**
  * Connection ids that the peer is given: one in use and a spare one, for peers that move by the rules of QUIC. It is
- * given another for each that it has used up; each costs about 1 KB at either end.
+ * given another for each that it has used up; each costs some hundred bytes at either end.
  */
 const CIDS_IN_SUPPLY = 2
 /** Length of a stateless reset token (RFC 9000 §10.3). */
