@@ -151,12 +151,26 @@ export class QuicStream implements Stream {
 
   stop(code: number): void {
     if (this.#readEnd !== undefined || this.connection.failure !== undefined) return
+    this.lookForStop()
     this.#readEnd = null
+    this.#discard()
     // In one packet with an acknowledgement of all that was sent, the peer's quiche would forget the stream and the code.
     this.connection.flush()
     this.#shutdown(READ_SIDE, code)
     this.connection.flush()
     this.connection.awaitRelease(this)
+  }
+
+  /** Reads what has arrived: what is unread when a stream is shut down, quiche counts against the connection's window for ever. */
+  #discard(): void {
+    try {
+      for (let more = true; more;) {
+        const received = this.connection.native.streamRecv(this.id, readMemory.room)
+        more = received !== null && received[0] > 0 && !received[1]
+      }
+    } catch {
+      // It was reset, and there is nothing to read.
+    }
   }
 
   release(): boolean {
