@@ -49,13 +49,13 @@ export class ConnectionServer {
   }
 
   #accept(stream: Stream): void {
-    const { clock, options, budgets } = this.environment
+    const { deadlines, options, budgets } = this.environment
     const channel = new Channel(stream, options.maxMessageBytes, budgets.of(this.connection))
     if (this.#calls.size >= options.maxConcurrentCalls) {
       refuse(channel)
       return
     }
-    const deadline = new Deadline(clock, options.defaultTimeoutMs, () => {
+    const deadline = new Deadline(deadlines, options.defaultTimeoutMs, () => {
       const text = `the call took longer than ${String(deadline.timeoutMs)} ms`
       call.abort(new RpcError(RpcCode.TIMEOUT, text, { local: true }))
     })

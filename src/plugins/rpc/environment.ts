@@ -1,11 +1,12 @@
 import type { Clock, PluginContext } from '../../kernel/index.js'
-import type { ByteBudgets } from './byte-budget.js'
+import { ByteBudgets } from './byte-budget.js'
+import { Deadlines } from './deadlines.js'
 import type { OutgoingCall } from './outgoing-call.js'
 import type { RpcSettings } from './options.js'
 
 /** What calls of both directions share. */
 export interface RpcEnvironment {
-  readonly clock: Clock
+  readonly deadlines: Deadlines
   readonly options: RpcSettings
   readonly emit: PluginContext['events']['emit']
   /** What the unfinished messages on each connection must fit into. */
@@ -14,4 +15,15 @@ export interface RpcEnvironment {
   readonly outgoing: Set<OutgoingCall>
   /** Why no call can be made any more, once that is so. */
   closed: Error | undefined
+}
+
+export function rpcEnvironment(clock: Clock, options: RpcSettings, emit: RpcEnvironment['emit']): RpcEnvironment {
+  return {
+    deadlines: new Deadlines(clock),
+    options,
+    emit,
+    budgets: new ByteBudgets(options.maxIncomingBytes),
+    outgoing: new Set(),
+    closed: undefined
+  }
 }

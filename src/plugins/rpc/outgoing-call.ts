@@ -45,7 +45,7 @@ export class OutgoingCall implements BodySink {
     const { signal, timer } = options ?? {}
     const own = timer === undefined ? environment.options.defaultTimeoutMs : timerLimit(timer)
     if (signal?.aborted === true) throw abortReason(signal)
-    this.deadline = new Deadline(environment.clock, Math.min(own, inputLimit(input)), () => {
+    this.deadline = new Deadline(environment.deadlines, Math.min(own, inputLimit(input)), () => {
       const text = `the call took longer than ${String(this.deadline.timeoutMs)} ms`
       this.fail(new RpcError(RpcCode.TIMEOUT, text, { local: true }), CloseCode.TIMEOUT)
     })
