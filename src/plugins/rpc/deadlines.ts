@@ -19,11 +19,18 @@ export class Deadlines {
   #timer: ClockTimer | undefined
   /** When the timer fires; it may be early, since taking out the first one leaves it alone. */
   #fires = Infinity
+  #lasting = false
 
   constructor(private readonly clock: Clock) {}
 
   now(): number {
     return this.clock.monotonic()
+  }
+
+  /** Whether the timer stays when nothing is there: calls one after another would set and clear it each time. */
+  set lasting(lasting: boolean) {
+    this.#lasting = lasting
+    this.#tidy()
   }
 
   /** Something that is not there yet. */
@@ -41,11 +48,16 @@ export class Deadlines {
     if (last !== item) {
       if (place > 0 && last.due < (this.#heap[(place - 1) >> 1] as Expiring).due) this.#rise(last, place)
       else this.#sink(last, place)
-    } else if (place === 0) {
-      this.#timer?.clear()
-      this.#timer = undefined
-      this.#fires = Infinity
+    } else {
+      this.#tidy()
     }
+  }
+
+  #tidy(): void {
+    if (this.#lasting || this.#heap.length > 0) return
+    this.#timer?.clear()
+    this.#timer = undefined
+    this.#fires = Infinity
   }
 
   readonly #fire = (): void => {
