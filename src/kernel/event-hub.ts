@@ -44,10 +44,15 @@ export class EventHub {
     })
   }
 
-  emit<T extends EventType>(plugin: string, type: T, details: EventMap[T], attempt?: string): void {
+  emit<T extends EventType>(
+    plugin: string,
+    type: T,
+    details: EventMap[T] | (() => EventMap[T]),
+    attempt?: string
+  ): void {
     if (this.#subscribers.size === 0 && !this.#ofType.has(type)) return
     const event = {
-      ...details,
+      ...(typeof details === 'function' ? details() : details),
       type,
       time: this.clock.now(),
       plugin,

@@ -62,8 +62,9 @@ export class QuicStream implements Stream {
   #readEnd: PeerloomError | null | undefined
   /** The reader is to be told of news. */
   #wantsData = true
-  /** The connection's arrivals when all that had come was read. */
+  /** The connection's arrivals when all that had come was read, and when it was looked whether the peer has stopped us. */
   #readUpTo = -1
+  #stopsUpTo = -1
 
   /** How writing is over: all is in quiche's hands (`null`) or with an error. */
   #writeEnd: PeerloomError | null | undefined
@@ -100,7 +101,10 @@ export class QuicStream implements Stream {
     if (this.#readEnd !== undefined) throw this.#readEnd
     const { connection } = this
     if (connection.failure !== undefined && !connection.readable) throw connection.failure
-    if (this.#readUpTo === connection.arrivals && connection.failure === undefined) return this.#await()
+    if (this.#readUpTo === connection.arrivals && connection.failure === undefined) {
+      this.#await()
+      return undefined
+    }
     // quiche forgets a stopped stream once its end is read, and with it the code of the stop.
     this.lookForStop()
     const { room } = readMemory
@@ -115,7 +119,8 @@ export class QuicStream implements Stream {
     }
     if (received === null || (received[0] === 0 && !received[1])) {
       if (connection.failure !== undefined) throw connection.failure
-      return this.#await()
+      this.#await()
+      return undefined
     }
     // The window that has become free is to be announced.
     connection.schedule()
@@ -129,10 +134,9 @@ export class QuicStream implements Stream {
     return readMemory.take(length)
   }
 
-  #await(): undefined {
+  #await(): void {
     this.#wantsData = true
     this.connection.awaitData(this)
-    return undefined
   }
 
   write(chunk: Uint8Array): boolean {
@@ -241,9 +245,11 @@ export class QuicStream implements Stream {
 
   /** Finds out whether the peer has stopped our side: sending to a stream that quiche has forgotten only says "later". */
   lookForStop(): void {
-    if (this.#writeEnd !== undefined) return
+    const { connection } = this
+    if (this.#writeEnd !== undefined || this.#stopsUpTo === connection.arrivals) return
+    this.#stopsUpTo = connection.arrivals
     try {
-      this.connection.native.streamCapacity(this.id)
+      connection.native.streamCapacity(this.id)
     } catch (error) {
       this.#failWriting(this.#errorOf(error))
     }

@@ -81,12 +81,12 @@ export class ConnectionServer {
   /** Says that a call is over. */
   tell(call: ServedCall, rpcCode: number | undefined): void {
     if (!call.hasRequest) return
-    this.environment.emit('rpc.served', {
+    this.environment.emit('rpc.served', () => ({
       peer: this.connection.peer,
       method: call.request.method.slice(0, 128),
       ms: call.elapsedMs,
       ...(rpcCode === undefined ? {} : { rpcCode })
-    })
+    }))
   }
 
   /** Who calls: one record for all calls, made anew when the peer's address changes. */
@@ -147,14 +147,14 @@ export class ConnectionServer {
   /** Gives a stream that is no call to whom it belongs. */
   #isNoCall({ type, payload }: Frame, call: StreamCall): boolean {
     if (type !== FrameType.LANE && type !== FrameType.ANSWER) return false
+    call.clear()
+    this.#calls.delete(call)
     if (type === FrameType.LANE) {
       this.#served.take(call.channel)
     } else {
       const which = answeredCall(payload)
       this.#own.answerOn(which.lane, which.call, call.channel)
     }
-    call.clear()
-    this.#calls.delete(call)
     return true
   }
 }

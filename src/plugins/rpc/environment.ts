@@ -34,7 +34,7 @@ export function rpcEnvironment(clock: Clock, options: RpcSettings, emit: RpcEnvi
     budgets: new ByteBudgets(options.maxIncomingBytes),
     outgoing: new Set(),
     gather: new Gather(),
-    sweep: new LaneSweep(clock, (inUse) => (deadlines.lasting = inUse)),
+    sweep: new LaneSweep(clock, options.laneIdleMs, (inUse) => (deadlines.lasting = inUse)),
     lanes: new WeakMap(),
     closed: undefined
   }

@@ -112,7 +112,8 @@ export class LaneCall extends ServedCall {
         stream.end(frames)
         this.#end(rpcCode)
       }
-      stream.stop(CloseCode.OK)
+      // To stop the other direction at once might reach the caller before the answer, as if nobody wanted its own.
+      readToEnd(stream)
     } catch {
       // The connection is gone, or the call was ended meanwhile.
       this.#end(rpcCode)
@@ -137,4 +138,20 @@ export class LaneCall extends ServedCall {
     this.#method?.calls.delete(this)
     this.lane.over(this, rpcCode)
   }
+}
+
+/** Takes the end of a direction in which nothing is sent. */
+function readToEnd(stream: Stream): void {
+  const read = (): void => {
+    try {
+      for (let chunk = stream.read(); chunk !== undefined; chunk = stream.read()) {
+        if (chunk === null) return
+        stream.stop(CloseCode.PROTOCOL)
+      }
+    } catch {
+      // A reset is an end too.
+    }
+  }
+  stream.onReadable = read
+  read()
 }

@@ -68,7 +68,8 @@ export class LaneReader {
       const length = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
       const type = bytes[at + 2] as number
       if (length > MAX_LANE_BYTES) throw new WireError(`${String(length)} bytes in a frame on a lane`)
-      if (type < LaneType.MESSAGE || type > LaneType.END) throw new WireError(`not a frame on a lane: type ${String(type)}`)
+      if (type < LaneType.MESSAGE || type > LaneType.END)
+        throw new WireError(`not a frame on a lane: type ${String(type)}`)
       const from = at + LANE_HEADER_BYTES
       const to = from + length
       if (to > end) break
@@ -82,6 +83,6 @@ export class LaneReader {
       if (!this.frames.frame(type, call, bytes, from, to)) return
     }
     // A copy, lest a few bytes keep a large chunk.
-    this.#rest = at === end ? NONE : bytes.slice(at)
+    this.#rest = at === end ? NONE : new Uint8Array(bytes.subarray(at))
   }
 }

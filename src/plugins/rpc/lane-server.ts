@@ -2,10 +2,9 @@ import { RpcCode, RpcError } from '../../kernel/index.js'
 import { binaryRequest } from './binary.js'
 import type { Channel } from './channel.js'
 import type { ConnectionServer } from './connection-server.js'
+import { RequestReader } from './envelope.js'
 import type { RpcEnvironment } from './environment.js'
-import { parseJson } from './json.js'
 import { LaneCall } from './lane-call.js'
-import { asRequest } from './messages.js'
 import { MAX_SERVED_LANES } from './options.js'
 import { ServedLane, type LaneHost } from './served-lane.js'
 import { WireError } from './wire-error.js'
@@ -15,7 +14,11 @@ export class LaneServer implements LaneHost {
   readonly #lanes = new Set<ServedLane>()
   #running = 0
 
-  constructor(private readonly server: ConnectionServer) {}
+  readonly #requests: RequestReader
+
+  constructor(private readonly server: ConnectionServer) {
+    this.#requests = new RequestReader(server.environment.options.maxJsonDepth)
+  }
 
   get environment(): RpcEnvironment {
     return this.server.environment
@@ -47,9 +50,10 @@ export class LaneServer implements LaneHost {
       if (!server.hasRoom) throw new RpcError(RpcCode.BUSY, 'too many calls at a time')
       call.request = isBinary
         ? binaryRequest(bytes.subarray(from, to), maxJsonDepth)
-        : asRequest(parseJson(bytes, maxJsonDepth, from, to))
+        : this.#requests.read(bytes, from, to)
       const method = server.methodOf(call)
-      if (method.kind !== 'unary') throw new WireError(`${method.name} is a ${method.kind} method: it takes a stream of its own`)
+      if (method.kind !== 'unary')
+        throw new WireError(`${method.name} is a ${method.kind} method: it takes a stream of its own`)
       call.run(method)
     } catch (error) {
       call.fail(error)

@@ -1,6 +1,7 @@
 import { CloseCode, ConnectionClosedError, StreamResetError, type Stream } from '../../kernel/index.js'
 import { binaryResult } from './binary.js'
 import type { Channel } from './channel.js'
+import { resultBetween } from './envelope.js'
 import type { RpcEnvironment } from './environment.js'
 import { beginLane, FrameReader, FrameType } from './frames.js'
 import { parseJson } from './json.js'
@@ -12,8 +13,8 @@ import { WireError } from './wire-error.js'
 
 /** Calls under way on one lane; further ones go elsewhere. */
 export const MAX_CALLS_PER_LANE = 64
-/** Looks of the sweep for which the other side may leave our end of a lane without its own. */
-const PATIENCE = 30
+/** Milliseconds for which the other side may leave our end of a lane without its own. */
+const PATIENCE_MS = 30_000
 
 const nothing = new Uint8Array(0)
 
@@ -88,7 +89,7 @@ export class Lane implements LaneFrames, LaneSink, Swept {
 
   /** The caller gives a call up. */
   giveUp(id: number, code: number): void {
-    if (!this.#calls.delete(id) || this.#gone || this.#endedFor >= 0) return
+    if (!this.#remove(id) || this.#gone || this.#endedFor >= 0) return
     this.environment.gather.add(this, LaneType.CANCEL, id, '', Uint8Array.of(code))
   }
 
@@ -102,7 +103,8 @@ export class Lane implements LaneFrames, LaneSink, Swept {
 
   /** The call has its answer, from elsewhere. */
   settle(id: number): void {
-    this.#calls.delete(id)
+    if (id > this.#answeredId) this.#answeredId = id
+    this.#remove(id)
   }
 
   take(bytes: Uint8Array): void {
@@ -122,16 +124,17 @@ export class Lane implements LaneFrames, LaneSink, Swept {
     const { maxJsonDepth } = this.environment.options
     // What is said to no call is why there is no lane any more.
     if (id === 0 && type === LaneType.MESSAGE) resultOf(parseJson(bytes, maxJsonDepth, from, to))
-    if (type === LaneType.CANCEL || id === 0 || id > this.#lastId) throw new WireError('an answer to nothing that was asked')
+    if (type === LaneType.CANCEL || id === 0 || id > this.#lastId)
+      throw new WireError('an answer to nothing that was asked')
     if (id > this.#answeredId) this.#answeredId = id
     const call = this.#calls.get(id)
     // What was given up may have been answered already.
     if (call === undefined) return true
-    this.#calls.delete(id)
+    this.#remove(id)
     try {
       call.answered(
         type === LaneType.MESSAGE
-          ? resultOf(parseJson(bytes, maxJsonDepth, from, to))
+          ? resultBetween(bytes, from, to, maxJsonDepth)
           : binaryResult(bytes.subarray(from, to), maxJsonDepth)
       )
     } catch (error) {
@@ -140,14 +143,18 @@ export class Lane implements LaneFrames, LaneSink, Swept {
     return true
   }
 
-  look(): void {
+  look(): boolean {
     if (this.#endedFor >= 0) {
-      if (++this.#endedFor > PATIENCE) this.fail(new StreamResetError(CloseCode.TIMEOUT), CloseCode.TIMEOUT)
-    } else if (this.#used || this.#calls.size > 0) {
+      if (++this.#endedFor > this.environment.sweep.looksIn(PATIENCE_MS))
+        this.fail(new StreamResetError(CloseCode.TIMEOUT), CloseCode.TIMEOUT)
+    } else if (this.#calls.size > 0) {
+      return false
+    } else if (this.#used) {
       this.#used = false
     } else {
       this.#end()
     }
+    return !this.#gone
   }
 
   /** Gives the lane up, and the calls on it. */
@@ -158,6 +165,12 @@ export class Lane implements LaneFrames, LaneSink, Swept {
     this.stream.stop(code)
     for (const call of this.#calls.values()) call.lost(error)
     this.#calls.clear()
+  }
+
+  #remove(id: number): boolean {
+    const was = this.#calls.delete(id)
+    if (this.#calls.size === 0) this.environment.sweep.lookSoon()
+    return was
   }
 
   #end(): void {
@@ -222,11 +235,15 @@ export class Lane implements LaneFrames, LaneSink, Swept {
     else if (this.#endedFor < 0) this.take(nothing)
   }
 
-  /** The other side takes no more. It may have said something before. */
+  /** The other side takes no more. What it has to say may still come; the connection's end is told elsewhere. */
   #refused(error: Error): void {
-    this.#blocked = true
+    if (!(error instanceof StreamResetError)) {
+      this.fail(error, CloseCode.CANCELLED)
+      return
+    }
+    if (this.#endedFor < 0) this.#endedFor = 0
+    this.environment.sweep.lookSoon()
     this.#read()
-    this.fail(error, CloseCode.CANCELLED)
   }
 
   #leave(): void {

@@ -11,12 +11,13 @@ export interface Request {
   readonly id: MessageId
   readonly method: string
   readonly params?: unknown
-  readonly metadata?: { readonly timeout?: number | null }
+  readonly metadata?: { readonly timeout?: number | null } | undefined
 }
 
 /** The id of every request: it is alone on its stream, or told apart on a lane by another number. */
 const ONLY_ID = 1
-const RESULT = `{"jsonrpc":"2.0","id":${String(ONLY_ID)},"result":`
+/** How a successful response begins. */
+export const RESULT_HEAD = `{"jsonrpc":"2.0","id":${String(ONLY_ID)},"result":`
 
 /** A request as text. `params` is JSON already, or absent; `timeoutMs` of Infinity is left out. */
 export function requestText(method: string, params: string | undefined, timeoutMs: number): string {
@@ -29,7 +30,7 @@ export function requestText(method: string, params: string | undefined, timeoutM
 
 /** A successful response as text. */
 export function resultText(id: MessageId, result: unknown): string {
-  if (id === ONLY_ID) return `${RESULT}${jsonOf(result)}}`
+  if (id === ONLY_ID) return `${RESULT_HEAD}${jsonOf(result)}}`
   return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${jsonOf(result)}}`
 }
 

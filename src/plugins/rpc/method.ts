@@ -42,7 +42,16 @@ export function offeredMethod(name: string, plugin: string, given: AnyMethod | C
     const handler = given as ClassHandler
     const timeoutMs = checkTimeout(name, handler.timeout)
     const run = handleWithClass(kind, handler)
-    return { name, kind, plugin, timeoutMs, idempotent: false, binary: binarySides(name, kind, undefined), calls: new Set(), run }
+    return {
+      name,
+      kind,
+      plugin,
+      timeoutMs,
+      idempotent: false,
+      binary: binarySides(name, kind, undefined),
+      calls: new Set(),
+      run
+    }
   }
   const method = given as Partial<AnyMethod> | null | undefined
   if (!KINDS.includes(method?.kind) || typeof method?.handle !== 'function') {
@@ -56,7 +65,16 @@ export function offeredMethod(name: string, plugin: string, given: AnyMethod | C
   const timeoutMs = checkTimeout(name, method.timeoutMs)
   const idempotent = method.idempotent === true
   const ofKind = method.kind as MethodKind
-  return { name, kind: ofKind, plugin, timeoutMs, idempotent, binary: binarySides(name, ofKind, method.binary), calls: new Set(), run }
+  return {
+    name,
+    kind: ofKind,
+    plugin,
+    timeoutMs,
+    idempotent,
+    binary: binarySides(name, ofKind, method.binary),
+    calls: new Set(),
+    run
+  }
 }
 
 const BINARY: readonly unknown[] = [undefined, 'input', 'output', 'both']

@@ -11,8 +11,8 @@ import { errorText } from './messages.js'
 import { givenUp } from './served-call.js'
 import { WireError } from './wire-error.js'
 
-/** Looks of the sweep for which a lane may be without a call; its opener ends it much sooner. */
-const PATIENCE = 30
+/** Milliseconds for which a lane may be without a call; its opener ends it much sooner. */
+const PATIENCE_MS = 30_000
 
 const nothing = new Uint8Array(0)
 
@@ -58,6 +58,7 @@ export class ServedLane implements LaneFrames, LaneSink, Swept {
     stream.onWritable = this.#onWritable
     stream.onClosed = this.#lookForLoss
     this.host.environment.sweep.add(this)
+    this.host.environment.sweep.lookSoon()
     this.take(beginLane)
     this.#read(rest)
   }
@@ -65,7 +66,13 @@ export class ServedLane implements LaneFrames, LaneSink, Swept {
   /** Answers a call with a message, and bytes if they are its result. */
   answer(number: number, text: string, bytes?: Uint8Array): void {
     if (this.#gone) return
-    this.host.environment.gather.add(this, bytes === undefined ? LaneType.MESSAGE : LaneType.BINARY, number, text, bytes)
+    this.host.environment.gather.add(
+      this,
+      bytes === undefined ? LaneType.MESSAGE : LaneType.BINARY,
+      number,
+      text,
+      bytes
+    )
   }
 
   /** A call takes a while, and can be given up. */
@@ -83,7 +90,9 @@ export class ServedLane implements LaneFrames, LaneSink, Swept {
   over(call: LaneCall, rpcCode: number | undefined): void {
     this.#calls.delete(call.number)
     this.host.tell(call, rpcCode)
-    if (this.#ending && this.#calls.size === 0) this.#leaveInPeace()
+    if (this.#calls.size > 0) return
+    this.host.environment.sweep.lookSoon()
+    if (this.#ending) this.#leaveInPeace()
   }
 
   take(bytes: Uint8Array): void {
@@ -115,10 +124,13 @@ export class ServedLane implements LaneFrames, LaneSink, Swept {
     return !this.#gone
   }
 
-  look(): void {
-    if (this.#calls.size > 0) this.#unusedFor = 0
-    else if (++this.#unusedFor > 2 * PATIENCE) this.#lose(new RpcError(RpcCode.CANCELLED, 'the lane was not ended', { local: true }))
-    else if (this.#unusedFor > PATIENCE) this.#end()
+  look(): boolean {
+    if (this.#calls.size > 0) return false
+    const patience = this.host.environment.sweep.looksIn(PATIENCE_MS)
+    if (++this.#unusedFor > 2 * patience)
+      this.#lose(new RpcError(RpcCode.CANCELLED, 'the lane was not ended', { local: true }))
+    else if (this.#unusedFor > patience) this.#end()
+    return !this.#gone
   }
 
   /** Ends the calls on it, which are told, and takes no more. */

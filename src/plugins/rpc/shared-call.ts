@@ -31,7 +31,8 @@ type Alone = (target: RpcTarget, input: unknown, options?: CallOptions) => Promi
 export function sharedCaller(remote: Remote, alone: Alone) {
   const { environment, target, method, binary } = remote
   const envelopeBytes = method.length + ENVELOPE_BYTES
-  if (environment.options.maxLanes === 0) return (input: unknown, options?: CallOptions) => alone(target, input, options)
+  if (environment.options.maxLanes === 0)
+    return (input: unknown, options?: CallOptions) => alone(target, input, options)
   return (input: unknown, options?: CallOptions): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const bytes = binary.input ? inputBytes(method, input) : undefined
@@ -130,6 +131,7 @@ class SharedCall extends Deadline implements LaneCaller {
       return
     }
     this.#channel = channel
+    channel.onLost = undefined
     void this.#readFrom(channel)
   }
 

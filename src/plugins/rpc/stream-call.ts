@@ -98,7 +98,8 @@ export class StreamCall extends ServedCall {
     const code = closeCodeOf(error)
     try {
       // Behind bytes that nobody takes, an answer would only wait.
-      if (!channel.sent && !channel.blocked) channel.endAnyway(textFrame(FrameType.MESSAGE, errorText(this.id, wire), true))
+      if (!channel.sent && !channel.blocked)
+        channel.endAnyway(textFrame(FrameType.MESSAGE, errorText(this.id, wire), true))
     } catch {
       // The caller is gone.
     }

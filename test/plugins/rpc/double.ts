@@ -51,7 +51,11 @@ export class StreamDouble implements Stream {
   read(): Uint8Array | null | undefined {
     this.#check()
     const { input } = this
-    if (input.resetCode !== undefined) throw new StreamResetError(input.resetCode)
+    if (input.resetCode !== undefined) {
+      this.#readOver = true
+      this.#closeIfOver()
+      throw new StreamResetError(input.resetCode)
+    }
     const chunk = input.chunks.shift()
     if (chunk !== undefined) {
       input.bytes -= chunk.length

@@ -9,8 +9,7 @@ import { makePair, rejection, type Pair } from './harness.js'
 
 const one = unary(() => 1)
 
-const bare = () =>
-  new Registry(rpcEnvironment(new VirtualClock(), parse(rpcOptions, {}), () => undefined))
+const bare = () => new Registry(rpcEnvironment(new VirtualClock(), parse(rpcOptions, {}), () => undefined))
 
 describe('rpc: the registry', () => {
   let pair: Pair
