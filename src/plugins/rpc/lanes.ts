@@ -1,4 +1,4 @@
-import { type Connection } from '../../kernel/index.js'
+import { CloseCode, type Connection } from '../../kernel/index.js'
 import type { Channel } from './channel.js'
 import type { RpcEnvironment } from './environment.js'
 import { Lane } from './lane.js'
@@ -35,10 +35,10 @@ export class Lanes {
   }
 
   /** The other side answers a call on a stream of its own. */
-  answerOn(streamId: number, id: number, channel: Channel): boolean {
+  answerOn(streamId: number, id: number, channel: Channel): void {
     const lane = this.#lanes.find(({ stream }) => stream.id === streamId)
-    lane?.answerOn(id, channel)
-    return lane !== undefined
+    if (lane === undefined) channel.abandon(CloseCode.CANCELLED)
+    else lane.answerOn(id, channel)
   }
 
   /** Ends every call on them. */
