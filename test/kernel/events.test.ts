@@ -67,8 +67,7 @@ describe('the event stream', () => {
     })
     const kernel = kernelOf([lazy])
     await kernel.start()
-    const [{ registrations }] = kernel.describe().plugins as [{ registrations: unknown }]
-    expect(registrations).to.deep.equal([{ what: 'subscription to events', count: 1 }])
+    expect(kernel.describe().plugins[0]!.registrations).to.deep.equal([{ what: 'subscription to events', count: 1 }])
     await kernel.stop()
   })
 
