@@ -25,6 +25,11 @@ export class Gather {
     return this.#sink
   }
 
+  /** Bytes that are being gathered. */
+  get bytes(): number {
+    return this.#at - this.#from
+  }
+
   /** Adds a frame around a text that fits a lane, and bytes behind it. */
   add(sink: LaneSink, type: number, call: number, text: string, bytes?: Uint8Array): void {
     const isFull = this.#at + LANE_HEADER_BYTES + MAX_LANE_BYTES > PIECE_BYTES

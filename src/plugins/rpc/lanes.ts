@@ -3,12 +3,22 @@ import type { Channel } from './channel.js'
 import type { RpcEnvironment } from './environment.js'
 import { Lane } from './lane.js'
 
+/** What one turn says on one lane: what fits into a packet, which is lost as a whole. */
+const PACKET_BYTES = 1_100
+/** Round trips below this many milliseconds are so short that a lost packet may hold up more, which saves work. */
+const NEAR_MS = 10
+/** After so many calls it is looked again how far away the peer is; it may have moved. */
+const CALLS_PER_LOOK = 1_024
+
 /**
- * The lanes of this node to one peer. What one turn has to say goes on one lane, since it goes in one packet or few. The
- * next turn takes one on which nothing can be stuck behind a lost packet, as far as that is known.
+ * The lanes of this node to one peer. What goes in one packet goes on one lane. The next packet takes one on which nothing
+ * can be stuck behind a lost packet, as far as that is known.
  */
 export class Lanes {
   readonly #lanes: Lane[] = []
+  /** Bytes that one turn says on one lane. */
+  #share = PACKET_BYTES
+  #picks = 0
 
   constructor(
     private readonly connection: Connection,
@@ -18,8 +28,13 @@ export class Lanes {
   /** A lane for another call; nothing if all are full, or none may be opened. Throws as `Connection.tryOpen` does. */
   pick(): Lane | undefined {
     const { gather, options } = this.environment
+    if (this.#picks++ % CALLS_PER_LOOK === 0) {
+      this.#share = this.connection.stats().rttMs < NEAR_MS ? Infinity : PACKET_BYTES
+    }
     const { sink } = gather
-    if (sink instanceof Lane && sink.stream.connection === this.connection && sink.hasRoom) return sink
+    if (sink instanceof Lane && gather.bytes < this.#share && sink.stream.connection === this.connection) {
+      if (sink.hasRoom) return sink
+    }
     let best: Lane | undefined
     for (const lane of this.#lanes) {
       if (!lane.hasRoom) continue

@@ -173,6 +173,7 @@ export class ConnectionDouble implements Connection {
   readonly openedAt = 0
   early = false
   readonly heardAt = 0
+  rttMs = 0
   readonly remote = Address.parse('127.0.0.1:4433')
   readonly path = { local: this.remote, remote: this.remote }
   readonly paths = [this.path]
@@ -278,7 +279,7 @@ export class ConnectionDouble implements Connection {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
     const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
     const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, pathsLeft: Infinity, ...lost, ...messages, ...counts }
+    return { rttMs: this.rttMs, sentBytes: 0, receivedBytes: 0, pathsLeft: Infinity, ...lost, ...messages, ...counts }
   }
 }
 

@@ -142,6 +142,20 @@ describe('rpc: lanes', () => {
     for (const { signal } of contexts) expect(signal.reason).to.include({ rpcCode: RpcCode.CANCELLED })
   })
 
+  it('are taken packet by packet where a lost one costs time, and all at once where it does not', async () => {
+    for (const [rttMs, lanes] of [
+      [0.2, 1],
+      [50, 4]
+    ] as const) {
+      await pair.stop()
+      pair = await makePair()
+      pair.server.rpc.register(methods)
+      pair.caller.connection.rttMs = rttMs
+      await Promise.all(Array.from({ length: 20 }, () => remote().echo('x'.repeat(100))))
+      expect(opened()).to.have.length(lanes)
+    }
+  })
+
   it('hold no more than a lane’s share for a peer that does not read', async () => {
     pair.server.connection.onStream = () => undefined
     const text = 'x'.repeat(MAX_LANE_BYTES - 200)
