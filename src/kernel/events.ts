@@ -109,5 +109,10 @@ export function ofType<T extends EventType>(...types: readonly T[]): OperatorFun
 
 /** Emits an event as one plugin. */
 export interface EventEmitterOf {
-  <T extends EventType>(type: T, details: EventMap[T], options?: { attempt?: string | undefined }): void
+  /** @param details or what makes them, which is then asked only if anybody wants the event */
+  <T extends EventType>(
+    type: T,
+    details: EventMap[T] | (() => EventMap[T]),
+    options?: { attempt?: string | undefined }
+  ): void
 }

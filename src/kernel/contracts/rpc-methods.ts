@@ -65,7 +65,24 @@ export interface MethodOptions {
    * takes early data: so it may be a copy, run once more and up to a minute late.
    */
   readonly idempotent?: boolean
+  /**
+   * Which messages are bytes, sent as they are and not in JSON: each message of that side is then a `Uint8Array`, a
+   * copy of its own. Raw methods have bytes anyway. Both sides must say the same; who gets anything else refuses it.
+   */
+  readonly binary?: Binary
 }
+
+/** The sides of a method whose messages are bytes. */
+export type Binary = 'input' | 'output' | 'both'
+
+/** The sides that may be bytes by their types. */
+type BinaryOf<I, O> = [I] extends [Uint8Array]
+  ? [O] extends [Uint8Array]
+    ? Binary
+    : 'input'
+  : [O] extends [Uint8Array]
+    ? 'output'
+    : never
 
 /**
  * A method: its kind, its types and, where it is offered, its handler. Without a handler it describes a method of
@@ -82,8 +99,10 @@ export interface Method<K extends MethodKind = MethodKind, I = unknown, O = unkn
 export type AnyMethod = { [K in MethodKind]: Method<K, any, any> }[MethodKind]
 
 function define<K extends MethodKind>(kind: K) {
-  return <I, O>(handle?: Handlers<I, O>[K], options: MethodOptions = {}): Method<K, I, O> =>
-    handle === undefined ? { ...options, kind } : { ...options, kind, handle }
+  return <I, O>(
+    handle?: Handlers<I, O>[K],
+    options: MethodOptions & { readonly binary?: K extends 'raw' ? never : BinaryOf<I, O> } = {}
+  ): Method<K, I, O> => (handle === undefined ? { ...options, kind } : { ...options, kind, handle })
 }
 
 /**

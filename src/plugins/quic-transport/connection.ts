@@ -194,6 +194,10 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
     this.#confirmation?.settle(true)
   }
 
+  get arrivals(): number {
+    return this.#driver.arrivals
+  }
+
   get heardAt(): number {
     return this.#driver.heardAt
   }

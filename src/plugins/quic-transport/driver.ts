@@ -131,6 +131,7 @@ export class Driver implements Mover {
   /** Something has come over the way in use since the last turn. */
   #heardHere = false
   #heardHereAt: number
+  #arrivals = 0
   /** The packet that told the peer of our close, repeated when the peer seems to have missed it (RFC 9000 §10.2.1). */
   #closing: Uint8Array | undefined
   #receivedAfterClose = 0
@@ -187,6 +188,11 @@ export class Driver implements Mover {
     return this.#heard
   }
 
+  /** Datagrams that have arrived: as long as this stays the same, there is nothing new to read. */
+  get arrivals(): number {
+    return this.#arrivals
+  }
+
   /** When something arrived last. */
   get heardAt(): number {
     return this.#heardAt
@@ -214,6 +220,7 @@ export class Driver implements Mover {
       return true
     }
     this.#unanswered++
+    this.#arrivals++
     this.schedule()
     if (from.port !== remote.port || from.host !== remote.host || socket !== this.#way.socket) {
       return this.#receiveElsewhere(data, { socket, remote: from })

@@ -2,20 +2,22 @@ import {
   AbortError,
   CloseCode,
   InvalidInputError,
-  messageOf,
   type AnyIterable,
   type CallOptions,
   type MethodKind,
   type RawResponse,
   type RpcTarget
 } from '../../kernel/index.js'
+import { binaryFrame, binaryResult, BYTES_FOLLOW } from './binary.js'
 import { Body, forEach, sendBody } from './bodies.js'
 import type { RpcEnvironment } from './environment.js'
 import { FrameType, lastData, lastItem, textFrame, type Frame } from './frames.js'
+import { inputBytes, inputText } from './input.js'
 import { DONE, ItemIterator } from './item-iterator.js'
-import { toJson } from './json.js'
 import { messageFrame, requestText } from './messages.js'
+import type { BinarySides } from './method.js'
 import { OutgoingCall } from './outgoing-call.js'
+import { sharedCaller } from './shared-call.js'
 import { WireError } from './wire-error.js'
 
 /** A method of another node, and how to get there. */
@@ -23,13 +25,16 @@ export interface Remote {
   readonly environment: RpcEnvironment
   readonly target: RpcTarget
   readonly method: string
+  readonly binary: BinarySides
 }
 
 /** The function that calls a method, by its kind. */
 export function callerOf(kind: MethodKind, remote: Remote): unknown {
   switch (kind) {
     case 'unary':
-      return (input: unknown, options?: CallOptions) => callForOne(remote, input, undefined, options)
+      return sharedCaller(remote, (target, input, options) =>
+        callForOne({ ...remote, target }, input, undefined, options)
+      )
     case 'client':
       return (input: AnyIterable<unknown>, options?: CallOptions) => callForOne(remote, undefined, input, options)
     case 'server':
@@ -49,7 +54,7 @@ async function callForOne(remote: Remote, input: unknown, items: Items, options?
   try {
     await begin(call, remote, input, items === undefined)
     if (items !== undefined) call.pump(sendItems(call, remote, items))
-    return call.result(await lastFrame(call))
+    return resultIn(call, remote, await lastFrame(call))
   } catch (error) {
     throw call.failWith(error)
   } finally {
@@ -61,6 +66,18 @@ async function lastFrame(call: OutgoingCall): Promise<Frame> {
   const frame = await call.receive()
   if (!frame.last) throw new WireError('more than one message in answer; is the method of another kind?')
   return frame
+}
+
+/** What a call for one message was answered; throws the error that it says instead. */
+function resultIn(call: OutgoingCall, { binary }: Remote, frame: Frame): unknown {
+  // An error is JSON, whatever the output is.
+  if (!binary.output || frame.type === FrameType.MESSAGE) {
+    const result = call.result(frame)
+    if (binary.output) throw new WireError('expected bytes')
+    return result
+  }
+  if (frame.type !== FrameType.BINARY) throw new WireError('expected bytes')
+  return binaryResult(frame.payload, call.maxJsonDepth)
 }
 
 function callForMany(remote: Remote, input: unknown, items: Items, options?: CallOptions): ItemIterator<unknown> {
@@ -80,17 +97,19 @@ function callForMany(remote: Remote, input: unknown, items: Items, options?: Cal
   // The first `next` tells what went wrong.
   started.catch(() => undefined)
   return new ItemIterator(
-    async () => nextItem(await started),
+    async () => nextItem(await started, remote),
     () => {
       call?.fail(new AbortError('the iterator was left'), CloseCode.CANCELLED)
     }
   )
 }
 
-async function nextItem(call: OutgoingCall): Promise<IteratorResult<unknown, undefined>> {
+async function nextItem(call: OutgoingCall, { binary }: Remote): Promise<IteratorResult<unknown, undefined>> {
   try {
     const frame = await call.receive()
-    if (frame.type === FrameType.ITEM && !frame.last) return { done: false, value: call.parse(frame) }
+    if (frame.type === (binary.output ? FrameType.BINARY : FrameType.ITEM) && !frame.last) {
+      return { done: false, value: binary.output ? new Uint8Array(frame.payload) : call.parse(frame) }
+    }
     if (!frame.last) throw new WireError('a response that is not the last frame')
     call.result(frame)
     call.finish()
@@ -149,10 +168,15 @@ async function nextBytes(call: OutgoingCall): Promise<Uint8Array | null> {
 
 /** Opens the stream and sends the request. */
 async function begin(call: OutgoingCall, remote: Remote, input: unknown, last: boolean): Promise<void> {
-  const params = inputText(input)
+  const bytes = remote.binary.input && last ? inputBytes(remote.method, input) : undefined
+  const params = bytes === undefined ? inputText(input) : undefined
   const opening = call.open(remote.target)
   if (opening !== undefined) await opening
-  const frame = checked(remote, messageFrame(requestText(remote.method, params, call.deadline.getTimeout()), last))
+  const text = requestText(remote.method, params, call.deadline.getTimeout())
+  const frame = checked(
+    remote,
+    bytes === undefined ? messageFrame(text, last) : binaryFrame(text + BYTES_FOLLOW, bytes, last)
+  )
   if (last) {
     call.end(frame)
     return
@@ -162,19 +186,13 @@ async function begin(call: OutgoingCall, remote: Remote, input: unknown, last: b
 }
 
 async function sendItems(call: OutgoingCall, remote: Remote, items: AnyIterable<unknown>): Promise<void> {
-  await forEach(call, items, (item) =>
-    call.send(checked(remote, textFrame(FrameType.ITEM, inputText(item) ?? 'null', false)))
-  )
+  await forEach(call, items, (item) => {
+    const frame = remote.binary.input
+      ? binaryFrame('', inputBytes(remote.method, item), false)
+      : textFrame(FrameType.ITEM, inputText(item) ?? 'null', false)
+    return call.send(checked(remote, frame))
+  })
   call.end(lastItem)
-}
-
-/** An input as JSON text; nothing if it is `undefined`. Throws `ERR_INVALID_INPUT`. */
-function inputText(input: unknown): string | undefined {
-  try {
-    return toJson(input)
-  } catch (cause) {
-    throw new InvalidInputError(`an input that is not JSON: ${messageOf(cause)}`, { cause })
-  }
 }
 
 function checked(remote: Remote, frame: Uint8Array): Uint8Array {

@@ -53,6 +53,12 @@ export class Channel {
     return this.#blocked
   }
 
+  /** Gives the stream away, with what has come of it and was not looked at. */
+  release(): Uint8Array {
+    this.#over = true
+    return this.#reader.rest
+  }
+
   /** The next frame if it is there. Throws {@link WireError}, what the stream throws, or what `fail` was given. */
   poll(): Frame | undefined {
     this.#check()

@@ -8,40 +8,95 @@ import {
   type Stream
 } from '../../kernel/index.js'
 import { Address } from '../../model/index.js'
+import { answeredCall, binaryRequest } from './binary.js'
 import { Channel } from './channel.js'
-import { Deadline, inputLimit } from './deadline.js'
-import { errorToWire } from './errors.js'
-import { FrameType } from './frames.js'
-import { asRequest, errorText, messageFrame } from './messages.js'
-import type { OfferedMethod } from './method.js'
+import { inputLimit } from './deadline.js'
 import type { RpcEnvironment } from './environment.js'
+import { errorToWire } from './errors.js'
+import { FrameType, type Frame } from './frames.js'
+import { LaneServer } from './lane-server.js'
+import { Lanes } from './lanes.js'
+import { asRequest, errorText, messageFrame } from './messages.js'
+import { checkInput, type OfferedMethod } from './method.js'
 import { serve } from './serve.js'
-import { ServedCall } from './served-call.js'
+import type { ServedCall } from './served-call.js'
+import { StreamCall } from './stream-call.js'
 import { WireError } from './wire-error.js'
 
 /** Answers the calls that come by one connection. */
 export class ConnectionServer {
-  readonly #calls = new Set<ServedCall>()
+  readonly #calls = new Set<StreamCall>()
+  readonly #served: LaneServer
+  readonly #own: Lanes
   #meta: CallMeta | undefined
   #metaFor: Address | undefined
 
   constructor(
     private readonly connection: Connection,
     private readonly methods: ReadonlyMap<string, OfferedMethod>,
-    private readonly environment: RpcEnvironment
+    readonly environment: RpcEnvironment
   ) {
+    this.#served = new LaneServer(this)
+    this.#own = new Lanes(connection, environment)
+    // Whoever makes calls on lanes must also take the answers that are too long for them.
+    environment.lanes.set(connection, this.#own)
     connection.onStream = (stream) => {
       this.#accept(stream)
     }
     void connection.closed.then((info) => {
-      this.#abort(new ConnectionClosedError(info))
+      const error = new ConnectionClosedError(info)
+      this.#abort(error)
+      this.#served.close(error)
     })
   }
 
-  /** Takes no more calls, and ends those under way. */
-  close(): void {
+  /** Takes no more calls, and ends those under way in both directions. */
+  close(error: Error): void {
     this.connection.onStream = undefined
-    this.#abort(new RpcError(RpcCode.CANCELLED, 'the node is stopping', { local: true }))
+    const stopping = new RpcError(RpcCode.CANCELLED, 'the node is stopping', { local: true })
+    this.#abort(stopping)
+    this.#served.close(stopping)
+    this.environment.lanes.delete(this.connection)
+    this.#own.fail(error, CloseCode.SHUTDOWN)
+  }
+
+  /** Whether one more call may be served now. */
+  get hasRoom(): boolean {
+    return this.#calls.size + this.#served.running < this.environment.options.maxConcurrentCalls
+  }
+
+  /** The method that a call asks for, the call's time being set. Throws {@link RpcError} if there is none that takes its input. */
+  methodOf(call: ServedCall): OfferedMethod {
+    const { method: name, params, metadata } = call.request
+    const method = this.methods.get(name)
+    if (method === undefined) {
+      throw new RpcError(RpcCode.METHOD_NOT_FOUND, `no such method: ${JSON.stringify(name.slice(0, 128))}`)
+    }
+    checkInput(method, params)
+    const ours = method.timeoutMs ?? this.environment.options.defaultTimeoutMs
+    call.timeoutMs = Math.min(ours, metadata?.timeout ?? Infinity, inputLimit(params))
+    return method
+  }
+
+  /** Says that a call is over. */
+  tell(call: ServedCall, rpcCode: number | undefined): void {
+    if (!call.hasRequest) return
+    this.environment.emit('rpc.served', () => ({
+      peer: this.connection.peer,
+      method: call.request.method.slice(0, 128),
+      ms: call.elapsedMs,
+      ...(rpcCode === undefined ? {} : { rpcCode })
+    }))
+  }
+
+  /** Who calls: one record for all calls, made anew when the peer's address changes. */
+  get meta(): CallMeta {
+    const { id, peer, remote } = this.connection
+    if (this.#meta === undefined || this.#metaFor !== remote) {
+      this.#metaFor = remote
+      this.#meta = Object.freeze({ nodeId: peer, connection: id, remote: Address.format(remote) })
+    }
+    return this.#meta
   }
 
   #abort(error: Error): void {
@@ -49,29 +104,28 @@ export class ConnectionServer {
   }
 
   #accept(stream: Stream): void {
-    const { clock, options, budgets } = this.environment
+    const { options, budgets } = this.environment
     const channel = new Channel(stream, options.maxMessageBytes, budgets.of(this.connection))
-    if (this.#calls.size >= options.maxConcurrentCalls) {
+    if (!this.hasRoom) {
       refuse(channel)
       return
     }
-    const deadline = new Deadline(clock, options.defaultTimeoutMs, () => {
-      const text = `the call took longer than ${String(deadline.timeoutMs)} ms`
-      call.abort(new RpcError(RpcCode.TIMEOUT, text, { local: true }))
-    })
-    const call: ServedCall = new ServedCall(channel, this.#currentMeta(), deadline, options, () => {
+    const call: StreamCall = new StreamCall(channel, this.meta, this.environment, () => {
       this.#calls.delete(call)
     })
     this.#calls.add(call)
     void this.#run(call)
   }
 
-  async #run(call: ServedCall): Promise<void> {
+  async #run(call: StreamCall): Promise<void> {
     let method: OfferedMethod | undefined
     let rpcCode: number | undefined
     try {
-      await this.#readRequest(call)
-      method = this.#methodOf(call)
+      const frame = await firstFrame(call)
+      if (this.#isNoCall(frame, call)) return
+      call.request = requestIn(frame, call)
+      method = this.methodOf(call)
+      call.arm()
       method.calls.add(call)
       if (this.connection.early && !method.idempotent) await this.#confirmed(call)
       await serve(call, method)
@@ -81,56 +135,41 @@ export class ConnectionServer {
     // Whatever else happens, the call gives its place back.
     method?.calls.delete(call)
     call.finish()
-    this.#tell(call, rpcCode)
+    this.tell(call, rpcCode)
   }
 
   /** Waits until what came early is no recording. */
-  async #confirmed(call: ServedCall): Promise<void> {
+  async #confirmed(call: StreamCall): Promise<void> {
     if (await call.during(this.connection.confirmed())) return
     throw new RpcError(RpcCode.CANCELLED, 'the connection ended before its handshake was done', { local: true })
   }
 
-  async #readRequest(call: ServedCall): Promise<void> {
-    let frame = call.channel.poll()
-    if (frame === undefined) {
-      call.deadline.arm()
-      frame = await call.channel.receive()
+  /** Gives a stream that is no call to whom it belongs. */
+  #isNoCall({ type, payload }: Frame, call: StreamCall): boolean {
+    if (type !== FrameType.LANE && type !== FrameType.ANSWER) return false
+    call.clear()
+    this.#calls.delete(call)
+    if (type === FrameType.LANE) {
+      this.#served.take(call.channel)
+    } else {
+      const which = answeredCall(payload)
+      this.#own.answerOn(which.lane, which.call, call.channel)
     }
-    if (frame.type !== FrameType.MESSAGE) throw new WireError('expected a request')
-    call.request = asRequest(call.parse(frame))
+    return true
   }
+}
 
-  #methodOf(call: ServedCall): OfferedMethod {
-    const { method: name, params, metadata } = call.request
-    const method = this.methods.get(name)
-    if (method === undefined) {
-      throw new RpcError(RpcCode.METHOD_NOT_FOUND, `no such method: ${JSON.stringify(name.slice(0, 128))}`)
-    }
-    const ours = method.timeoutMs ?? this.environment.options.defaultTimeoutMs
-    call.deadline.timeoutMs = Math.min(ours, metadata?.timeout ?? Infinity, inputLimit(params))
-    call.deadline.arm()
-    return method
-  }
+async function firstFrame(call: StreamCall): Promise<Frame> {
+  const frame = call.channel.poll()
+  if (frame !== undefined) return frame
+  call.arm()
+  return call.channel.receive()
+}
 
-  #tell(call: ServedCall, rpcCode: number | undefined): void {
-    if (!call.hasRequest) return
-    this.environment.emit('rpc.served', {
-      peer: this.connection.peer,
-      method: call.request.method.slice(0, 128),
-      ms: call.deadline.elapsedMs,
-      ...(rpcCode === undefined ? {} : { rpcCode })
-    })
-  }
-
-  /** One record for all calls, made anew when the peer's address changes. */
-  #currentMeta(): CallMeta {
-    const { id, peer, remote } = this.connection
-    if (this.#meta === undefined || this.#metaFor !== remote) {
-      this.#metaFor = remote
-      this.#meta = Object.freeze({ nodeId: peer, connection: id, remote: Address.format(remote) })
-    }
-    return this.#meta
-  }
+function requestIn(frame: Frame, call: StreamCall) {
+  if (frame.type === FrameType.MESSAGE) return asRequest(call.parse(frame))
+  if (frame.type === FrameType.BINARY) return binaryRequest(frame.payload, call.environment.options.maxJsonDepth)
+  throw new WireError('expected a request')
 }
 
 function refuse(channel: Channel): void {

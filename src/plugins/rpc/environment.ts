@@ -1,17 +1,41 @@
-import type { Clock, PluginContext } from '../../kernel/index.js'
-import type { ByteBudgets } from './byte-budget.js'
+import type { Clock, Connection, PluginContext } from '../../kernel/index.js'
+import { ByteBudgets } from './byte-budget.js'
+import { Deadlines } from './deadlines.js'
+import { Gather } from './gather.js'
+import { LaneSweep } from './lane-sweep.js'
+import type { Lanes } from './lanes.js'
 import type { OutgoingCall } from './outgoing-call.js'
 import type { RpcSettings } from './options.js'
 
 /** What calls of both directions share. */
 export interface RpcEnvironment {
-  readonly clock: Clock
+  readonly deadlines: Deadlines
   readonly options: RpcSettings
   readonly emit: PluginContext['events']['emit']
   /** What the unfinished messages on each connection must fit into. */
   readonly budgets: ByteBudgets
-  /** Calls to other nodes that are under way. */
-  readonly outgoing: Set<OutgoingCall>
+  /** Calls to other nodes that are under way, but for those on lanes. */
+  readonly outgoing: Set<Pick<OutgoingCall, 'fail'>>
+  /** What is said on lanes in one go. */
+  readonly gather: Gather
+  readonly sweep: LaneSweep
+  /** The lanes of each connection that is served. */
+  readonly lanes: WeakMap<Connection, Lanes>
   /** Why no call can be made any more, once that is so. */
   closed: Error | undefined
+}
+
+export function rpcEnvironment(clock: Clock, options: RpcSettings, emit: RpcEnvironment['emit']): RpcEnvironment {
+  const deadlines = new Deadlines(clock)
+  return {
+    deadlines,
+    options,
+    emit,
+    budgets: new ByteBudgets(options.maxIncomingBytes),
+    outgoing: new Set(),
+    gather: new Gather(),
+    sweep: new LaneSweep(clock, options.laneIdleMs, (inUse) => (deadlines.lasting = inUse)),
+    lanes: new WeakMap(),
+    closed: undefined
+  }
 }

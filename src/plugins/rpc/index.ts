@@ -1,6 +1,5 @@
 import { ConnectionPool, definePlugin, RpcRegistry, type Connection } from '../../kernel/index.js'
-import { ByteBudgets } from './byte-budget.js'
-import type { RpcEnvironment } from './environment.js'
+import { rpcEnvironment } from './environment.js'
 import { rpcOptions } from './options.js'
 import { Registry } from './registry.js'
 
@@ -35,15 +34,7 @@ export const rpc = definePlugin({
   config: rpcOptions,
   start({ pool }, context) {
     const { clock, config, events } = context
-    const environment: RpcEnvironment = {
-      clock,
-      options: config,
-      emit: events.emit,
-      budgets: new ByteBudgets(config.maxIncomingBytes),
-      outgoing: new Set(),
-      closed: undefined
-    }
-    const registry = new Registry(environment)
+    const registry = new Registry(rpcEnvironment(clock, config, events.emit))
     context.defer(() => {
       registry.close()
     })

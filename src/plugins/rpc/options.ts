@@ -1,5 +1,8 @@
 import * as v from 'valibot'
 
+/** Lanes that a peer may have open on one connection. */
+export const MAX_SERVED_LANES = 64
+
 /** Options of the rpc plugin. */
 export const rpcOptions = v.strictObject({
   /**
@@ -19,6 +22,13 @@ export const rpcOptions = v.strictObject({
   maxIncomingBytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1024)), 64 * 1024 * 1024),
   /** Deepest nesting of brackets taken in a message, its envelope included. */
   maxJsonDepth: v.optional(v.pipe(v.number(), v.integer(), v.minValue(4), v.maxValue(1000)), 64),
+  /**
+   * Streams for calls of one message each way that are made to one peer and shared by those that are small; 0 for a
+   * stream of its own to each call.
+   */
+  maxLanes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_SERVED_LANES)), 8),
+  /** Milliseconds without a call after which a lane is ended; twice as many at most. */
+  laneIdleMs: v.optional(v.pipe(v.number(), v.minValue(1)), 1_000),
   /** Calls served at a time for one connection; those beyond are answered with BUSY. */
   maxConcurrentCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 1000)
 })

@@ -21,6 +21,26 @@ import { parseJson } from './json.js'
 import { resultOf } from './messages.js'
 import { WireError } from './wire-error.js'
 
+/**
+ * How many milliseconds a call may take. Throws `ERR_INVALID_INPUT` for a malformed timer, the reason of a signal that is
+ * aborted, or why calls cannot be made.
+ */
+export function limitOfCall(
+  { closed, options: { defaultTimeoutMs } }: RpcEnvironment,
+  options: CallOptions | undefined,
+  input: unknown
+): number {
+  if (closed !== undefined) throw closed
+  const own = options?.timer === undefined ? defaultTimeoutMs : timerLimit(options.timer)
+  if (options?.signal?.aborted === true) throw abortReason(options.signal)
+  return Math.min(own, inputLimit(input))
+}
+
+/** A call has reached its limit on this side. */
+export function tookTooLong(timeoutMs: number): RpcError {
+  return new RpcError(RpcCode.TIMEOUT, `the call took longer than ${String(timeoutMs)} ms`, { local: true })
+}
+
 /** A call that this node makes, from before it has a stream until both directions are over. */
 export class OutgoingCall implements BodySink {
   readonly deadline: Deadline
@@ -35,19 +55,16 @@ export class OutgoingCall implements BodySink {
   /** Called when the call has failed while nobody may be waiting for it. */
   onFailed: ((error: Error) => void) | undefined
 
-  /** Throws `ERR_INVALID_INPUT` for a malformed timer, the reason of a signal that is aborted, or why calls cannot be made. */
+  /** Throws as {@link limitOfCall} does. */
   constructor(
     private readonly environment: RpcEnvironment,
     options: CallOptions | undefined,
     input: unknown
   ) {
-    if (environment.closed !== undefined) throw environment.closed
-    const { signal, timer } = options ?? {}
-    const own = timer === undefined ? environment.options.defaultTimeoutMs : timerLimit(timer)
-    if (signal?.aborted === true) throw abortReason(signal)
-    this.deadline = new Deadline(environment.clock, Math.min(own, inputLimit(input)), () => {
-      const text = `the call took longer than ${String(this.deadline.timeoutMs)} ms`
-      this.fail(new RpcError(RpcCode.TIMEOUT, text, { local: true }), CloseCode.TIMEOUT)
+    const timeoutMs = limitOfCall(environment, options, input)
+    const signal = options?.signal
+    this.deadline = new Deadline(environment.deadlines, timeoutMs, () => {
+      this.fail(tookTooLong(timeoutMs), CloseCode.TIMEOUT)
     })
     this.deadline.arm()
     this.#signal = signal
@@ -110,9 +127,13 @@ export class OutgoingCall implements BodySink {
     }
   }
 
+  get maxJsonDepth(): number {
+    return this.environment.options.maxJsonDepth
+  }
+
   /** The JSON in a frame. */
   parse(frame: Frame): unknown {
-    return parseJson(frame.payload, this.environment.options.maxJsonDepth)
+    return parseJson(frame.payload, this.maxJsonDepth)
   }
 
   /** The result in a frame; throws the error that it says instead. */
@@ -196,7 +217,8 @@ export class OutgoingCall implements BodySink {
   }
 }
 
-function closeCodeOf(error: unknown): number {
+/** What an error of this side's own making is told with. */
+export function closeCodeOf(error: unknown): number {
   if (error instanceof WireError) return CloseCode.PROTOCOL
   return isBusy(error) ? CloseCode.LIMIT : CloseCode.CANCELLED
 }

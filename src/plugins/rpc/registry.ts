@@ -19,7 +19,7 @@ import {
 import { callerOf } from './call.js'
 import { ConnectionServer } from './connection-server.js'
 import type { RpcEnvironment } from './environment.js'
-import { manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
+import { binarySides, manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
 
 /** All methods that are offered, and the connections on which they are. */
 export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
@@ -102,7 +102,9 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
     const { environment } = this
     const entries = Object.entries(manifest).map(([name, entry]) => {
       const method = wireName(name, options.namespace)
-      return [name, callerOf(manifestKind(name, entry), { environment, target, method })] as const
+      const kind = manifestKind(name, entry)
+      const binary = binarySides(name, kind, 'binary' in entry ? entry.binary : undefined)
+      return [name, callerOf(kind, { environment, target, method, binary })] as const
     })
     return Object.fromEntries(entries) as Client<M>
   }
@@ -117,7 +119,7 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
   /** Ends every call in both directions and takes no more. */
   close(): void {
     const error = (this.environment.closed = new AbortError('the rpc plugin has stopped'))
-    for (const server of this.#servers.values()) server.close()
+    for (const server of this.#servers.values()) server.close(error)
     this.#servers.clear()
     for (const call of this.environment.outgoing) call.fail(error, CloseCode.SHUTDOWN)
   }

@@ -51,7 +51,11 @@ export class StreamDouble implements Stream {
   read(): Uint8Array | null | undefined {
     this.#check()
     const { input } = this
-    if (input.resetCode !== undefined) throw new StreamResetError(input.resetCode)
+    if (input.resetCode !== undefined) {
+      this.#readOver = true
+      this.#closeIfOver()
+      throw new StreamResetError(input.resetCode)
+    }
     const chunk = input.chunks.shift()
     if (chunk !== undefined) {
       input.bytes -= chunk.length
@@ -169,6 +173,7 @@ export class ConnectionDouble implements Connection {
   readonly openedAt = 0
   early = false
   readonly heardAt = 0
+  rttMs = 0
   readonly remote = Address.parse('127.0.0.1:4433')
   readonly path = { local: this.remote, remote: this.remote }
   readonly paths = [this.path]
@@ -274,7 +279,7 @@ export class ConnectionDouble implements Connection {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
     const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
     const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, pathsLeft: Infinity, ...lost, ...messages, ...counts }
+    return { rttMs: this.rttMs, sentBytes: 0, receivedBytes: 0, pathsLeft: Infinity, ...lost, ...messages, ...counts }
   }
 }
 

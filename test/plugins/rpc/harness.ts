@@ -46,10 +46,18 @@ export interface Side {
   readonly connection: ConnectionDouble
 }
 
+/** Both ways in which small calls travel: each suite of behaviour is run in both. */
+export const WAYS = [
+  ['on streams of their own', { maxLanes: 0 }],
+  ['on lanes', {}]
+] as const
+
 export interface Pair {
   readonly clock: VirtualClock
   readonly caller: Side
   readonly server: Side
+  /** Lets what was begun come to rest: lanes without calls end, which takes two looks. */
+  settle(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -81,6 +89,7 @@ export async function makePair(
     clock,
     caller,
     server,
+    settle: () => clock.advance(2_000),
     async stop() {
       await clock.until(Promise.all([caller.kernel.stop(), server.kernel.stop()]))
     }

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { parse } from 'valibot'
 import { forPlugin, ofType, RpcCode, unary, type MethodMap } from '#src/kernel/index.js'
-import { ByteBudgets } from '#src/plugins/rpc/byte-budget.js'
+import { rpcEnvironment } from '#src/plugins/rpc/environment.js'
 import { rpcOptions } from '#src/plugins/rpc/options.js'
 import { Registry } from '#src/plugins/rpc/registry.js'
 import { VirtualClock } from '#src/testkit/index.js'
@@ -9,15 +9,7 @@ import { makePair, rejection, type Pair } from './harness.js'
 
 const one = unary(() => 1)
 
-const bare = () =>
-  new Registry({
-    clock: new VirtualClock(),
-    options: parse(rpcOptions, {}),
-    emit: () => undefined,
-    budgets: new ByteBudgets(Infinity),
-    outgoing: new Set(),
-    closed: undefined
-  })
+const bare = () => new Registry(rpcEnvironment(new VirtualClock(), parse(rpcOptions, {}), () => undefined))
 
 describe('rpc: the registry', () => {
   let pair: Pair
