@@ -141,9 +141,14 @@ export interface ConnectionStats {
   readonly acceptedStreams: number
   /**
    * How many more paths the connection can take in its life, moves of the peer included; `Infinity` if there is no
-   * limit. One that runs low is to be replaced by a new connection.
+   * limit.
    */
   readonly pathsLeft: number
+  /**
+   * It has lost for good much of what it was given: paths, or places for its streams. It works on, but a new connection
+   * should take its place.
+   */
+  readonly worn: boolean
 }
 
 /**

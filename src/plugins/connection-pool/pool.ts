@@ -33,7 +33,6 @@ import { Residence } from './residence.js'
 import { isLive, Roster, type Entry } from './roster.js'
 import { PoolView } from './view.js'
 import { Wishes } from './wishes.js'
-import { isWorn } from './worn.js'
 
 interface Dependencies {
   readonly transport: Transport
@@ -237,7 +236,7 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
   /** The side that has dialled a worn connection dials another one, to which the pool then moves. */
   #renewWorn(): void {
     for (const { peer, current } of this.#roster.live) {
-      if (current.direction === 'inbound' || !isWorn(current) || this.#dials.has(peer)) continue
+      if (current.direction === 'inbound' || !current.stats().worn || this.#dials.has(peer)) continue
       this.#dials
         .join(peer, [current.remote], { attempt: undefined })
         .pipe(untilAborted(this.ctx.signal))

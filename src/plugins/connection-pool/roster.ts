@@ -5,7 +5,7 @@ import { drain } from './drain.js'
 import { originOf, type Origin } from './origin.js'
 import { answerLimitMs, silenceLimitMs } from './silence.js'
 import { Usage } from './usage.js'
-import { replaces } from './worn.js'
+import { replaces } from './replaces.js'
 
 /** Connections to one peer that may drain at once; the oldest is closed when there are more. */
 export const MAX_DRAINING = 2

@@ -202,6 +202,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
       receivedBytes: this.#receivedBytes,
       lostPackets: this.#out.lost,
       pathsLeft: Infinity,
+      worn: false,
       lostBytes: this.#out.lostBytes,
       congestionWindowBytes: WINDOW_PACKETS * this.setup.maxDatagramBytes,
       sentMessages: this.#messages.sent,

@@ -28,6 +28,7 @@ import { StoppedStreams } from './stopped-streams.js'
 import { QuicStream, type StreamOwner } from './stream.js'
 import { WaitingOpens } from './waiting-opens.js'
 import type { Ways } from './ways.js'
+import { isWorn } from './wear.js'
 
 /** Up to so many waiting readers are asked one by one before the library is asked for a list, which costs more. */
 const PROBED_READERS = 32
@@ -259,21 +260,24 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   }
 
   stats(): ConnectionStats {
-    const { sentBytes, recvBytes, lost, lostBytes } = this.native.stats()
+    const { sentBytes, recvBytes, lost, lostBytes, peerInitialMaxStreamsBidi: firstStreams } = this.native.stats()
+    const pathsLeft = this.#ways.left
+    const ownStreams = this.#ownOpen
     const path = this.native.pathStats().find(({ active }) => active)
     return {
       rttMs: path?.rtt ?? 0,
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,
-      pathsLeft: this.#ways.left,
+      pathsLeft,
+      worn: isWorn({ pathsLeft, streamsLeft: this.native.peerStreamsLeftBidi(), ownStreams, firstStreams }),
       lostBytes,
       congestionWindowBytes: path?.cwnd ?? 0,
       sentMessages: this.#messages.sent,
       receivedMessages: this.#messages.received,
       droppedMessages: this.#messages.dropped,
       streams: this.#streams.size,
-      ownStreams: this.#ownOpen,
+      ownStreams,
       openedStreams: Math.floor(this.#nextOwn / STREAM_ID_STEP),
       acceptedStreams: Math.floor(this.#nextOfPeer / STREAM_ID_STEP) - this.#skipped.size
     }

@@ -52,8 +52,7 @@ export class FakeConnection implements Partial<Connection> {
   acceptedStreams = 0
   sentMessages = 0
   receivedMessages = 0
-  /** How many more paths it can take. */
-  pathsLeft = Infinity
+  worn = false
   /** Whether, and after how many milliseconds, a ping is answered. */
   answersPings = true
   pingMs = 0
@@ -108,12 +107,12 @@ export class FakeConnection implements Partial<Connection> {
   }
 
   stats(): ReturnType<Connection['stats']> {
-    const { streams, ownStreams, openedStreams, acceptedStreams, pathsLeft } = this
+    const { streams, ownStreams, openedStreams, acceptedStreams, worn } = this
     const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
     const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
     const { sentMessages, receivedMessages } = this
     const messages = { sentMessages, receivedMessages, droppedMessages: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, pathsLeft, ...lost, ...messages, ...counts }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, pathsLeft: 63, worn, ...lost, ...messages, ...counts }
   }
 
   get asConnection(): Connection {

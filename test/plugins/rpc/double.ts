@@ -279,7 +279,16 @@ export class ConnectionDouble implements Connection {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
     const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
     const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
-    return { rttMs: this.rttMs, sentBytes: 0, receivedBytes: 0, pathsLeft: Infinity, ...lost, ...messages, ...counts }
+    return {
+      rttMs: this.rttMs,
+      sentBytes: 0,
+      receivedBytes: 0,
+      pathsLeft: Infinity,
+      worn: false,
+      ...lost,
+      ...messages,
+      ...counts
+    }
   }
 }
 
