@@ -68,7 +68,7 @@ export class Side implements PathUser {
       clock,
       random,
       log: silentLogger,
-      events: { stream: NEVER, emit: () => undefined },
+      events: { stream: NEVER, of: () => NEVER, emit: () => undefined },
       config: { timeoutMs: 4_000, standbyMs: 15_000 },
       keyWith: () => new Uint8Array(32),
       send: (data, path) => {
