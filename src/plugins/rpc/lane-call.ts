@@ -1,4 +1,4 @@
-import { CloseCode, type CallMeta, type Stream } from '../../kernel/index.js'
+import { CloseCode, RpcCode, RpcError, type CallMeta, type Stream } from '../../kernel/index.js'
 import { answerFrames, BYTES_FOLLOW } from './binary.js'
 import type { RpcEnvironment } from './environment.js'
 import { asError, errorToWire } from './errors.js'
@@ -51,6 +51,28 @@ export class LaneCall extends ServedCall {
         this.#rest()
       }
     )
+  }
+
+  /** Runs the handler once what came early is sure to be no recording. */
+  runConfirmed(method: OfferedMethod, confirmed: Promise<boolean>): void {
+    this.#method = method
+    this.#begin()
+    void confirmed.then((isConfirmed) => {
+      if (!isConfirmed)
+        this.leave(
+          new RpcError(RpcCode.CANCELLED, 'the connection ended before its handshake was done', { local: true })
+        )
+      if (!this.#over) this.#attempt(method)
+      this.#rest()
+    })
+  }
+
+  #attempt(method: OfferedMethod): void {
+    try {
+      this.run(method)
+    } catch (error) {
+      this.fail(error)
+    }
   }
 
   /** Answers with an error. */

@@ -54,7 +54,9 @@ export class LaneServer implements LaneHost {
       const method = server.methodOf(call)
       if (method.kind !== 'unary')
         throw new WireError(`${method.name} is a ${method.kind} method: it takes a stream of its own`)
-      call.run(method)
+      const { connection } = lane.stream
+      if (connection.early && !method.idempotent) call.runConfirmed(method, connection.confirmed())
+      else call.run(method)
     } catch (error) {
       call.fail(error)
     }

@@ -346,6 +346,31 @@ describe('rpc: lanes', () => {
     )
   })
 
+  it('keep what came early until it is sure to be no recording, but for what may be one', async () => {
+    const { connection } = pair.server
+    for (const isConfirmed of [true, false]) {
+      const ran: string[] = []
+      const back = pair.server.rpc.register({
+        pay: unary(() => ran.push('pay')),
+        read: unary(() => ran.push('read'), { idempotent: true })
+      })
+      let confirm!: (isConfirmed: boolean) => void
+      connection.early = true
+      connection.confirmed = () => new Promise((resolve) => (confirm = resolve))
+      const client = pair.caller.rpc.client(pair.caller.connection, { pay: unary(), read: unary() })
+      const pay = client.pay(null, { timer: 100 }).catch((error: unknown) => error)
+      await client.read(null)
+      expect(ran).to.deep.equal(['read'])
+      connection.early = false
+      confirm(isConfirmed)
+      if (isConfirmed) expect(await pay).to.equal(2)
+      else expect(await pair.clock.until(pay)).to.have.property('code', 'ERR_RPC_TIMEOUT')
+      expect(ran).to.deep.equal(isConfirmed ? ['read', 'pay'] : ['read'])
+      back()
+    }
+    await nothingLeft()
+  })
+
   it('leave streams alone that answer nothing', async () => {
     await remote().echo(1)
     const lane = opened().at(-1)!.id
