@@ -14,7 +14,7 @@ import {
   type CallContext,
   type JsonValue
 } from '#src/kernel/index.js'
-import { LINGER_MS } from '#src/plugins/rpc/lingering.js'
+import { LINGER_BYTES, LINGER_MS } from '#src/plugins/rpc/lingering.js'
 import { collect, makePair, rejection, textOf, type Pair } from './harness.js'
 
 const contexts: CallContext[] = []
@@ -288,6 +288,34 @@ describe('rpc: the wire of @matrixai/rpc', () => {
     }
   })
 
+  it('ends a call in one typed error whatever the answer is, unless it is one', async () => {
+    const error = json.map((value) => `{"jsonrpc":"2.0","error":${JSON.stringify(value)},"id":null}`)
+    const text = fc.string({ unit: fc.constantFrom('{', '}', '"', '\\', '[', ']', '1', ':', ','), maxLength: 40 })
+    const bytes = fc.oneof(
+      fc.uint8Array(),
+      fc.oneof(error, text).map((one) => Buffer.from(one))
+    )
+    await fc.assert(
+      fc.asyncProperty(bytes, fc.constantFrom('echo', 'pass', 'bytes'), async (answer, method) => {
+        pair.server.connection.onStream = (stream) => {
+          stream.end(Buffer.concat([answer, Buffer.from(' ')]))
+        }
+        const calls = {
+          echo: () => remote().echo(1),
+          pass: () => collect(remote().pass([1])),
+          bytes: async () => textOf((await remote().bytes(1, [])).body)
+        }
+        const thrown = await pair.clock.until(rejection(calls[method]()))
+        // Nothing at all is a stream of no items, and ends well.
+        if (thrown.message !== 'it did not fail')
+          expect(thrown.code).to.be.oneOf(['ERR_RPC', 'ERR_RPC_PROTOCOL', 'ERR_RPC_TIMEOUT'])
+        await pair.clock.advance(LINGER_MS)
+        expect(pair.clock.pending).to.equal(0)
+        expect(pair.caller.connection.streams.size).to.equal(0)
+      })
+    )
+  })
+
   it('has limits: of size, in both directions, and of calls at a time', async () => {
     await pair.stop()
     await start({ server: { maxConcurrentCalls: 1, maxMessageBytes: 2048 } })
@@ -317,6 +345,20 @@ describe('rpc: the wire of @matrixai/rpc', () => {
     await pair.clock.advance(2)
     expect(never.closed).to.equal(true)
     await nothingLeft()
+  })
+
+  it('takes no more than so much while it waits', async () => {
+    const stream = say('{"jsonrpc":"2.0","method":"echo","params":1,"id":null}')
+    await pair.clock.advance(1)
+    const chunk = Buffer.alloc(64 * 1024, ' ')
+    const flood = async (): Promise<void> => {
+      for (let sent = 0; sent <= 2 * LINGER_BYTES; sent += chunk.length) {
+        stream.write(chunk)
+        await pair.clock.advance(0)
+      }
+    }
+    expect(await rejection(flood())).to.include({ code: 'ERR_STREAM_RESET', streamCode: CloseCode.OK })
+    expect(pair.clock.pending).to.equal(0)
   })
 
   it('waits for nothing when the node stops', async () => {
