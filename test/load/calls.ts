@@ -8,9 +8,9 @@ import { handles, heapBytes } from './soak/process.js'
 
 const MATRIX_SHARE = 0.1
 /** After so many calls everything that is loaded or compiled but once has been. */
-const REHEARSAL = 2_000
+const REHEARSAL = 5_000
 /** By how much the heap may have grown. */
-const HEAP_TOLERANCE_BYTES = 2 * 2 ** 20
+const HEAP_TOLERANCE_BYTES = 4 * 2 ** 20
 
 const { values } = parseArgs({ options: { calls: { type: 'string' }, seed: { type: 'string' } } })
 const calls = Number(values.calls ?? 10_000)
