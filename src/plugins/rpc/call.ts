@@ -17,6 +17,7 @@ import { DONE, ItemIterator } from './item-iterator.js'
 import { messageFrame, requestText } from './messages.js'
 import type { BinarySides } from './method.js'
 import { OutgoingCall } from './outgoing-call.js'
+import type { Question, Wire } from './wire.js'
 import { sharedCaller } from './shared-call.js'
 import { WireError } from './wire-error.js'
 
@@ -52,9 +53,8 @@ type Items = AnyIterable<unknown> | undefined
 async function callForOne(remote: Remote, input: unknown, items: Items, options?: CallOptions): Promise<unknown> {
   const call = new OutgoingCall(remote.environment, options, input)
   try {
-    await begin(call, remote, input, items === undefined)
-    if (items !== undefined) call.pump(sendItems(call, remote, items))
-    return resultIn(call, remote, await lastFrame(call))
+    await begin(call, remote, input, { items })
+    return await call.wire.result(call, remote)
   } catch (error) {
     throw call.failWith(error)
   } finally {
@@ -86,8 +86,7 @@ function callForMany(remote: Remote, input: unknown, items: Items, options?: Cal
   const start = async (): Promise<OutgoingCall> => {
     call = new OutgoingCall(remote.environment, options, input)
     try {
-      await begin(call, remote, input, items === undefined)
-      if (items !== undefined) call.pump(sendItems(call, remote, items))
+      await begin(call, remote, input, { items })
       return call
     } catch (error) {
       throw call.failWith(error)
@@ -104,14 +103,10 @@ function callForMany(remote: Remote, input: unknown, items: Items, options?: Cal
   )
 }
 
-async function nextItem(call: OutgoingCall, { binary }: Remote): Promise<IteratorResult<unknown, undefined>> {
+async function nextItem(call: OutgoingCall, remote: Remote): Promise<IteratorResult<unknown, undefined>> {
   try {
-    const frame = await call.receive()
-    if (frame.type === (binary.output ? FrameType.BINARY : FrameType.ITEM) && !frame.last) {
-      return { done: false, value: binary.output ? new Uint8Array(frame.payload) : call.parse(frame) }
-    }
-    if (!frame.last) throw new WireError('a response that is not the last frame')
-    call.result(frame)
+    const item = await call.wire.item(call, remote)
+    if (item !== undefined) return { done: false, value: item.value }
     call.finish()
     return DONE
   } catch (error) {
@@ -127,21 +122,12 @@ async function callRaw(
 ): Promise<RawResponse<unknown>> {
   const call = new OutgoingCall(remote.environment, options, input)
   try {
-    await begin(call, remote, input, false)
-    const finishIfDone = (): void => {
-      if (call.channel.sent && call.channel.received) call.finish()
-    }
-    call.pump(
-      sendBody(call, source).then(() => {
-        call.end(lastData)
-        finishIfDone()
-      })
-    )
-    const result = call.result(await call.receive())
+    await begin(call, remote, input, { body: source })
+    const result = await call.wire.head(call)
     const next = async (): Promise<Uint8Array | null> => {
       try {
-        const bytes = call.channel.received ? null : await nextBytes(call)
-        finishIfDone()
+        const bytes = call.channel.received ? null : await call.wire.bytes(call)
+        if (call.channel.sent && call.channel.received) call.finish()
         return bytes
       } catch (error) {
         throw call.failWith(error)
@@ -159,30 +145,69 @@ async function callRaw(
   }
 }
 
-async function nextBytes(call: OutgoingCall): Promise<Uint8Array | null> {
-  const frame = await call.receive()
-  if (frame.type === FrameType.DATA) return frame.payload.length === 0 ? null : frame.payload
-  if (frame.type === FrameType.MESSAGE && frame.last) call.result(frame)
-  throw new WireError('expected bytes, or an error in their place')
-}
-
-/** Opens the stream and sends the request. */
-async function begin(call: OutgoingCall, remote: Remote, input: unknown, last: boolean): Promise<void> {
-  const bytes = remote.binary.input && last ? inputBytes(remote.method, input) : undefined
+/** Opens the stream, sends the request, and begins to send what follows it. */
+async function begin(
+  call: OutgoingCall,
+  remote: Remote,
+  input: unknown,
+  more: Pick<Question, 'items' | 'body'>
+): Promise<void> {
+  const bytes = remote.binary.input && more.items === undefined ? inputBytes(remote.method, input) : undefined
   const params = bytes === undefined ? inputText(input) : undefined
   const opening = call.open(remote.target)
   if (opening !== undefined) await opening
-  const text = requestText(remote.method, params, call.deadline.getTimeout())
-  const frame = checked(
-    remote,
-    bytes === undefined ? messageFrame(text, last) : binaryFrame(text + BYTES_FOLLOW, bytes, last)
-  )
-  if (last) {
-    call.end(frame)
-    return
+  await call.wire.ask(call, { remote, params, bytes, ...more })
+}
+
+/** How `peerloom/1` calls. */
+export const asking: Pick<Wire, 'ask' | 'result' | 'item' | 'head' | 'bytes'> = {
+  async ask(call, { remote, params, bytes, items, body }) {
+    const last = items === undefined && body === undefined
+    const text = requestText(remote.method, params, call.deadline.getTimeout())
+    const frame = checked(
+      remote,
+      bytes === undefined ? messageFrame(text, last) : binaryFrame(text + BYTES_FOLLOW, bytes, last)
+    )
+    if (last) {
+      call.end(frame)
+      return
+    }
+    const full = call.send(frame)
+    if (full !== undefined) await full
+    if (items !== undefined) call.pump(sendItems(call, remote, items))
+    if (body !== undefined) {
+      call.pump(
+        sendBody(call, body).then(() => {
+          call.end(lastData)
+        })
+      )
+    }
+  },
+
+  async result(call, remote) {
+    return resultIn(call, remote, await lastFrame(call))
+  },
+
+  async item(call, { binary }) {
+    const frame = await call.receive()
+    if (frame.type === (binary.output ? FrameType.BINARY : FrameType.ITEM) && !frame.last) {
+      return { value: binary.output ? new Uint8Array(frame.payload) : call.parse(frame) }
+    }
+    if (!frame.last) throw new WireError('a response that is not the last frame')
+    call.result(frame)
+    return undefined
+  },
+
+  async head(call) {
+    return call.result(await call.receive())
+  },
+
+  async bytes(call) {
+    const frame = await call.receive()
+    if (frame.type === FrameType.DATA) return frame.payload.length === 0 ? null : frame.payload
+    if (frame.type === FrameType.MESSAGE && frame.last) call.result(frame)
+    throw new WireError('expected bytes, or an error in their place')
   }
-  const full = call.send(frame)
-  if (full !== undefined) await full
 }
 
 async function sendItems(call: OutgoingCall, remote: Remote, items: AnyIterable<unknown>): Promise<void> {
@@ -195,7 +220,8 @@ async function sendItems(call: OutgoingCall, remote: Remote, items: AnyIterable<
   call.end(lastItem)
 }
 
-function checked(remote: Remote, frame: Uint8Array): Uint8Array {
+/** A message, unless it is too long. Throws `ERR_INVALID_INPUT`. */
+export function checked(remote: Remote, frame: Uint8Array): Uint8Array {
   const { maxMessageBytes } = remote.environment.options
   if (frame.length <= maxMessageBytes) return frame
   throw new InvalidInputError(`an input for ${remote.method} is longer than ${String(maxMessageBytes)} bytes`)

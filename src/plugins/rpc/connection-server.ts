@@ -8,20 +8,17 @@ import {
   type Stream
 } from '../../kernel/index.js'
 import { Address } from '../../model/index.js'
-import { answeredCall, binaryRequest } from './binary.js'
-import { Channel } from './channel.js'
+import { answeredCall } from './binary.js'
+import { openChannel, type Channel } from './channel.js'
 import { inputLimit } from './deadline.js'
 import type { RpcEnvironment } from './environment.js'
 import { errorToWire } from './errors.js'
 import { FrameType, type Frame } from './frames.js'
 import { LaneServer } from './lane-server.js'
 import { Lanes } from './lanes.js'
-import { asRequest, errorText, messageFrame } from './messages.js'
 import { checkInput, type OfferedMethod } from './method.js'
-import { serve } from './serve.js'
 import type { ServedCall } from './served-call.js'
 import { StreamCall } from './stream-call.js'
-import { WireError } from './wire-error.js'
 
 /** Answers the calls that come by one connection. */
 export class ConnectionServer {
@@ -39,7 +36,7 @@ export class ConnectionServer {
     this.#served = new LaneServer(this)
     this.#own = new Lanes(connection, environment)
     // Whoever makes calls on lanes must also take the answers that are too long for them.
-    environment.lanes.set(connection, this.#own)
+    if (environment.wireOf(connection).hasLanes) environment.lanes.set(connection, this.#own)
     connection.onStream = (stream) => {
       this.#accept(stream)
     }
@@ -104,8 +101,7 @@ export class ConnectionServer {
   }
 
   #accept(stream: Stream): void {
-    const { options, budgets } = this.environment
-    const channel = new Channel(stream, options.maxMessageBytes, budgets.of(this.connection))
+    const channel = openChannel(stream, this.environment)
     if (!this.hasRoom) {
       refuse(channel)
       return
@@ -123,12 +119,12 @@ export class ConnectionServer {
     try {
       const frame = await firstFrame(call)
       if (this.#isNoCall(frame, call)) return
-      call.request = requestIn(frame, call)
+      call.request = call.channel.wire.request(call, frame)
       method = this.methodOf(call)
       call.arm()
       method.calls.add(call)
       if (this.connection.early && !method.idempotent) await this.#confirmed(call)
-      await serve(call, method)
+      await call.channel.wire.serve(call, method)
     } catch (error) {
       rpcCode = call.fail(error)
     }
@@ -166,16 +162,10 @@ async function firstFrame(call: StreamCall): Promise<Frame> {
   return call.channel.receive()
 }
 
-function requestIn(frame: Frame, call: StreamCall) {
-  if (frame.type === FrameType.MESSAGE) return asRequest(call.parse(frame))
-  if (frame.type === FrameType.BINARY) return binaryRequest(frame.payload, call.environment.options.maxJsonDepth)
-  throw new WireError('expected a request')
-}
-
 function refuse(channel: Channel): void {
   const error = new RpcError(RpcCode.BUSY, 'too many calls at a time')
   try {
-    channel.end(messageFrame(errorText(null, errorToWire(error)), true))
+    channel.end(channel.wire.error(null, errorToWire(error)))
   } catch {
     // The caller is gone.
   }

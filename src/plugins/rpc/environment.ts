@@ -4,14 +4,22 @@ import { Deadlines } from './deadlines.js'
 import { Gather } from './gather.js'
 import { LaneSweep } from './lane-sweep.js'
 import type { Lanes } from './lanes.js'
+import { Lingering } from './lingering.js'
 import type { OutgoingCall } from './outgoing-call.js'
 import type { RpcSettings } from './options.js'
+import type { Wire } from './wire.js'
+import { wireChoice } from './wires.js'
 
 /** What calls of both directions share. */
 export interface RpcEnvironment {
+  readonly clock: Clock
   readonly deadlines: Deadlines
   readonly options: RpcSettings
   readonly emit: PluginContext['events']['emit']
+  /** What is spoken on a connection. */
+  readonly wireOf: (connection: Connection) => Wire
+  /** Streams that are waited for although their calls are over. */
+  readonly lingering: Lingering
   /** What the unfinished messages on each connection must fit into. */
   readonly budgets: ByteBudgets
   /** Calls to other nodes that are under way, but for those on lanes. */
@@ -28,9 +36,12 @@ export interface RpcEnvironment {
 export function rpcEnvironment(clock: Clock, options: RpcSettings, emit: RpcEnvironment['emit']): RpcEnvironment {
   const deadlines = new Deadlines(clock)
   return {
+    clock,
     deadlines,
     options,
     emit,
+    wireOf: wireChoice(options.matrixProtocols),
+    lingering: new Lingering(clock),
     budgets: new ByteBudgets(options.maxIncomingBytes),
     outgoing: new Set(),
     gather: new Gather(),

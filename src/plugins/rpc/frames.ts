@@ -1,4 +1,5 @@
 import type { ByteBudget } from './byte-budget.js'
+import type { MessageReader } from './message-reader.js'
 import { WireError } from './wire-error.js'
 
 /** What a frame carries: the low four bits of its head. */
@@ -67,7 +68,7 @@ function writeHeader(target: Buffer, type: number, length: number, last: boolean
  * most, of a length that was checked first; bytes of DATA frames pass without being gathered. Nothing after the frame
  * marked LAST is looked at.
  */
-export class FrameReader {
+export class FrameReader implements MessageReader {
   #chunk: Uint8Array = EMPTY
   #at = 0
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES)
@@ -92,30 +93,29 @@ export class FrameReader {
     private readonly budget: ByteBudget
   ) {}
 
-  /** True when the frame marked LAST has been given out. */
   get ended(): boolean {
     return this.#ended
   }
 
-  /** What has arrived and was not looked at. */
   get rest(): Uint8Array {
     return this.#chunk.subarray(this.#at)
   }
 
-  /** Adds what arrived. Only when `next` has returned `undefined`. */
   push(chunk: Uint8Array): void {
     this.#chunk = chunk
     this.#at = 0
   }
 
-  /** Forgets what was gathered. The reader is of no use any more. */
+  end(): void {
+    throw new WireError('the stream ended before its last frame')
+  }
+
   drop(): void {
     this.#chunk = EMPTY
     this.#at = 0
     this.#release()
   }
 
-  /** The next frame, or `undefined` until more is pushed. Throws {@link WireError}, or as {@link ByteBudget.take} does. */
   next(): Frame | undefined {
     if (this.#ended || (!this.#inPayload && !this.#readHeader())) return undefined
     const available = this.#chunk.length - this.#at

@@ -26,7 +26,7 @@ export {
 } from './matrix.js'
 export type { RpcOptions } from './options.js'
 
-/** Calls between nodes, in the wire format `peerloom/1` (docs/protocol.md). */
+/** Calls between nodes, in the wire format `peerloom/1` or that of @matrixai/rpc (docs/protocol.md). */
 export const rpc = definePlugin({
   name: 'rpc',
   needs: { pool: ConnectionPool },

@@ -30,7 +30,14 @@ export const rpcOptions = v.strictObject({
   /** Milliseconds without a call after which a lane is ended; twice as many at most. */
   laneIdleMs: v.optional(v.pipe(v.number(), v.minValue(1)), 1_000),
   /** Calls served at a time for one connection; those beyond are answered with BUSY. */
-  maxConcurrentCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 1000)
+  maxConcurrentCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 1000),
+  /**
+   * Application protocols (ALPN) of the connections on which the wire of @matrixai/rpc is spoken, instead of `peerloom/1`
+   * as on all others. The transport has to offer them, too.
+   */
+  matrixProtocols: v.optional(v.pipe(v.array(v.pipe(v.string(), v.minLength(1), v.maxBytes(255))), v.maxLength(16)), [
+    'matrixai-rpc/1'
+  ])
 })
 
 export type RpcOptions = v.InferInput<typeof rpcOptions>

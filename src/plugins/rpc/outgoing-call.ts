@@ -13,12 +13,13 @@ import {
 import type { BodySink } from './bodies.js'
 import { asError } from './errors.js'
 import { isBusy } from './byte-budget.js'
-import { Channel } from './channel.js'
+import { openChannel, type Channel } from './channel.js'
 import { Deadline, inputLimit, timerLimit } from './deadline.js'
 import type { RpcEnvironment } from './environment.js'
 import { FrameType, type Frame } from './frames.js'
 import { parseJson } from './json.js'
 import { resultOf } from './messages.js'
+import type { Wire } from './wire.js'
 import { WireError } from './wire-error.js'
 
 /**
@@ -57,7 +58,7 @@ export class OutgoingCall implements BodySink {
 
   /** Throws as {@link limitOfCall} does. */
   constructor(
-    private readonly environment: RpcEnvironment,
+    readonly environment: RpcEnvironment,
     options: CallOptions | undefined,
     input: unknown
   ) {
@@ -79,6 +80,11 @@ export class OutgoingCall implements BodySink {
   get channel(): Channel {
     if (this.#channel === undefined) throw new PeerloomError('ERR_STATE', 'the call has no stream yet')
     return this.#channel
+  }
+
+  /** What is spoken on the call's stream. */
+  get wire(): Wire {
+    return this.channel.wire
   }
 
   /** Opens the stream. Nothing is returned, and nothing to be awaited, if that needs no waiting. */
@@ -107,8 +113,7 @@ export class OutgoingCall implements BodySink {
   }
 
   #attach(stream: Stream): void {
-    const { options, budgets } = this.environment
-    this.#channel = new Channel(stream, options.maxMessageBytes, budgets.of(stream.connection))
+    this.#channel = openChannel(stream, this.environment)
     // A peer that wants no more input still answers, but a connection that is gone does not.
     this.#channel.onLost = (error) => {
       if (error instanceof ConnectionClosedError) this.fail(error, CloseCode.CANCELLED)
@@ -160,6 +165,7 @@ export class OutgoingCall implements BodySink {
       this.#refused = true
       throw error
     }
+    if (this.channel.received) this.finish()
   }
 
   /** Waits no longer than the call lasts. One at a time. */

@@ -122,5 +122,6 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
     for (const server of this.#servers.values()) server.close(error)
     this.#servers.clear()
     for (const call of this.environment.outgoing) call.fail(error, CloseCode.SHUTDOWN)
+    this.environment.lingering.close()
   }
 }

@@ -52,7 +52,8 @@ const servers: Record<MethodKind, (call: StreamCall, method: OfferedMethod) => P
   }
 }
 
-function settle(call: StreamCall, result: unknown): unknown {
+/** What a handler returned, or resolves with. */
+export function settle(call: StreamCall, result: unknown): unknown {
   return isThenable(result) ? call.during(result) : result
 }
 
@@ -73,7 +74,8 @@ async function sendItems(call: StreamCall, { binary }: OfferedMethod, items: unk
   call.channel.end(messageFrame(resultText(call.id, null), true))
 }
 
-function checked(call: StreamCall, frame: Uint8Array): Uint8Array {
+/** A message, unless it is too long. Throws {@link RpcError}. */
+export function checked(call: StreamCall, frame: Uint8Array): Uint8Array {
   checkAnswer(frame.length, call.environment.options)
   return frame
 }

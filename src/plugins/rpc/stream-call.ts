@@ -2,9 +2,8 @@ import { CloseCode, RpcCode, RpcError, type CallMeta } from '../../kernel/index.
 import { isBusy } from './byte-budget.js'
 import type { Channel } from './channel.js'
 import type { RpcEnvironment } from './environment.js'
-import { FrameType, textFrame, type Frame } from './frames.js'
+import type { Frame } from './frames.js'
 import { parseJson } from './json.js'
-import { errorText } from './messages.js'
 import { asError, errorToWire } from './errors.js'
 import { ServedCall } from './served-call.js'
 import { WireError } from './wire-error.js'
@@ -98,8 +97,7 @@ export class StreamCall extends ServedCall {
     const code = closeCodeOf(error)
     try {
       // Behind bytes that nobody takes, an answer would only wait.
-      if (!channel.sent && !channel.blocked)
-        channel.endAnyway(textFrame(FrameType.MESSAGE, errorText(this.id, wire), true))
+      if (!channel.sent && !channel.blocked) channel.endAnyway(channel.wire.error(this.id, wire))
     } catch {
       // The caller is gone.
     }

@@ -169,7 +169,7 @@ export class StreamDouble implements Stream {
 
 export class ConnectionDouble implements Connection {
   readonly transport = 'double'
-  readonly protocol = 'peerloom/1'
+  protocol = 'peerloom/1'
   readonly openedAt = 0
   early = false
   readonly heardAt = 0

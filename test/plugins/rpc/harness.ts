@@ -79,10 +79,11 @@ async function makeSide(connection: ConnectionDouble, clock: VirtualClock, optio
 
 /** Two nodes with one connection between them, in virtual time. */
 export async function makePair(
-  options: { caller?: Options; server?: Options; serverPlugins?: Plugin[] } = {}
+  options: { caller?: Options; server?: Options; serverPlugins?: Plugin[]; protocol?: string } = {}
 ): Promise<Pair> {
   const clock = new VirtualClock()
   const [out, accepted] = connectionPair()
+  for (const end of [out, accepted]) end.protocol = options.protocol ?? end.protocol
   const caller = await makeSide(out, clock, options.caller ?? {}, [])
   const server = await makeSide(accepted, clock, options.server ?? {}, options.serverPlugins ?? [])
   return {
