@@ -15,10 +15,11 @@ export class Handover {
 
   set handler(handler: ConnectionHandler | undefined) {
     this.#handler = handler
-    if (handler === undefined) return
     for (const connection of this.#untaken) {
+      // The handler itself may have put another in its place, or nobody.
+      if (this.#handler === undefined) return
       this.#untaken.delete(connection)
-      this.offer(connection)
+      this.give(connection, this.#handler)
     }
   }
 
