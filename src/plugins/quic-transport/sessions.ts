@@ -1,5 +1,4 @@
-import type {
-  PeerloomError} from '../../kernel/index.js';
+import type { PeerloomError } from '../../kernel/index.js'
 import {
   messageOf,
   type Datagrams,
