@@ -37,7 +37,10 @@ export interface ConnectionIdentity {
 
 export type ConnectionLimits = Pick<QuicTransportConfig, 'drainMs' | 'idleTimeoutMs' | 'maxQueuedMessages'>
 
-/** A connection to a peer that is known, be it early: its life, from the first stream to the last word. */
+/**
+ * A connection to a peer that is known, be it early: how the handshake ends, signs of life, and its own end. What it
+ * carries is the work of {@link Streams} and {@link Messages}, where it goes that of {@link Ways}.
+ */
 export class QuicConnection implements Connection, MessageOwner, Draining {
   readonly id: string
   readonly peer: NodeId

@@ -16,7 +16,8 @@ import type { Ways } from './ways.js'
 const PACKETS_PER_TURN = 128
 /** Datagrams that may come in before they are acknowledged, while more keep coming and there is nothing else to say. */
 const DATAGRAMS_PER_ANSWER = 32
-/** What a driver uses of the endpoint it belongs to. */
+
+/** What the drivers of an endpoint share. */
 export interface DriverHost {
   readonly clock: Clock
   readonly keepAliveMs: number
