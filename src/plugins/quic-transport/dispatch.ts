@@ -18,8 +18,8 @@ export interface DatagramTaker {
 }
 
 export interface DispatchOwner {
-  /** A client wants a new connection. */
-  accept(header: LongHeader, data: Uint8Array, from: Address, socket: DatagramSocket): void
+  /** A client wants a new connection. Why it gets none, if so. */
+  accept(header: LongHeader, data: Uint8Array, from: Address, socket: DatagramSocket): DropCause | undefined
   send(data: Uint8Array, to: Address, socket: DatagramSocket): void
 }
 
@@ -84,11 +84,9 @@ export class Dispatch<Taker extends DatagramTaker> {
     const taker = this.#routes.get(cidKey(header.dcid))
     if (taker !== undefined) return taker.receive(data, from, socket) ? undefined : 'refused'
     const reception = receptionOf(header, data.length)
-    if (reception === 'accept') this.owner.accept(header, data, from, socket)
-    else if (reception === 'negotiate version') {
-      this.owner.send(versionNegotiation(header), from, socket)
-      return 'unknown version'
-    } else return reception
-    return undefined
+    if (reception === 'accept') return this.owner.accept(header, data, from, socket)
+    if (reception !== 'negotiate version') return reception
+    this.owner.send(versionNegotiation(header), from, socket)
+    return 'unknown version'
   }
 }

@@ -1,46 +1,29 @@
-import { CloseCode, type Clock, type CloseInfo, type ClockTimer, type DatagramSocket } from '../../kernel/index.js'
+import { CloseCode, type Clock, type CloseInfo, type DatagramSocket } from '../../kernel/index.js'
 import type { Address } from '../../model/index.js'
+import { closeNative, endOf, RepeatedClose } from './closing.js'
+import { Deadlines } from './deadlines.js'
 import type { Mover } from './move.js'
-import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES, sameDestinationEnd } from './packet.js'
-import type { NativeConnection, NativeError } from './quiche.js'
+import type { Outbox } from './outbox.js'
+import { firstPacketEnd, MIN_INITIAL_BYTES, sameDestinationEnd } from './packet.js'
+import { wireCode, type NativeConnection } from './quiche.js'
+import type { RandomPool } from './random-pool.js'
 import { readMemory } from './read-memory.js'
+import { SourceIds, type Routes } from './source-ids.js'
 import type { Way } from './way.js'
 import type { Ways } from './ways.js'
 
-/**
- * Connection ids that the peer is given: one in use and a spare one, for peers that move by the rules of QUIC. It is
- * given another for each that it has used up; each costs some hundred bytes at either end.
- */
-const CIDS_IN_SUPPLY = 2
-/** Length of a stateless reset token (RFC 9000 §10.3). */
-const RESET_TOKEN_BYTES = 16
 /** After so many packets the event loop gets its turn, so that one connection cannot starve the others. */
 const PACKETS_PER_TURN = 128
 /** Datagrams that may come in before they are acknowledged, while more keep coming and there is nothing else to say. */
 const DATAGRAMS_PER_ANSWER = 32
-/** A close reason is cut to this many bytes, so that it always fits into a packet. */
-const MAX_REASON_BYTES = 512
-/** How many times as much may be sent to an address as came from it, until it has proved itself (RFC 9000 §8). */
-const MAX_AMPLIFICATION = 3
-/** The transport error that stands for an application's close before the handshake is done (RFC 9000 §20.1). */
-const APPLICATION_ERROR = 0x0c
 
-/** What a driver uses of the endpoint it belongs to. */
+/** What the drivers of an endpoint share. */
 export interface DriverHost {
   readonly clock: Clock
   readonly keepAliveMs: number
-  /** Comes before the rooms and sends of a flush. */
-  beginSending(): void
-  /** Memory for one datagram, the same until some of it is sent. */
-  room(bytes: number): Uint8Array
-  /** Sends the first `bytes` of the room that was given last, and returns them, for use until the next flush. */
-  sendRoom(bytes: number, to: Address, socket: DatagramSocket): Uint8Array
-  send(data: Uint8Array, to: Address, socket: DatagramSocket): void
-  /** Unpredictable bytes. */
-  random(bytes: number): Uint8Array
-  /** Leads datagrams with this destination id to the driver. */
-  route(cid: Uint8Array, driver: Driver): void
-  unroute(cid: Uint8Array): void
+  readonly outbox: Outbox
+  readonly random: RandomPool
+  readonly routes: Routes<Driver>
   /** The native library threw; the connection is being ended. */
   failed(error: unknown): void
 }
@@ -82,17 +65,21 @@ export interface DriverOptions {
  */
 export class Driver implements Mover {
   readonly native: NativeConnection
+  /** Whether this side has dialled. */
+  readonly isClient: boolean
+  /** The ids by which the peer's datagrams come here. */
+  readonly cids: SourceIds<Driver>
   /** Looks after the ways that the connection may take; there once the peer is authenticated. */
   ways: Ways | undefined
   readonly #host: DriverHost
   readonly #owner: DriverOwner
-  readonly #options: DriverOptions
   /** quiche fills a client's datagrams up as long as there is something of the handshake in them. */
   #datagramBytes: number
+  readonly #fullDatagramBytes: number
   readonly #receiveInfo: { from: Address; to: Address }
   /** The peer's end of the path as quiche knows it. */
   #shown: Address
-  readonly #cids = new Map<string, Uint8Array>()
+  readonly #deadlines: Deadlines
   // Made once, lest every turn make its own.
   readonly #turn = (): void => {
     this.#attempt(this.#beginTurn)
@@ -109,21 +96,13 @@ export class Driver implements Mover {
   readonly #sendAll = (): void => {
     this.#flush()
   }
-  readonly #attemptTimer = (): void => {
-    this.#timer = undefined
-    this.#attempt(this.#onTimer)
-  }
   #way: Way
   #scheduled = false
   #established = false
   #early = false
   #gone = false
   #endInfo: CloseInfo | undefined
-  #timer: ClockTimer | undefined
   #armedAt = -Infinity
-  #due = 0
-  #handshakeDue: number
-  #keepAliveDue = Infinity
   #heard = false
   #heardAt: number
   /** Datagrams that have come in since something was sent last. */
@@ -132,12 +111,7 @@ export class Driver implements Mover {
   #heardHere = false
   #heardHereAt: number
   #arrivals = 0
-  /** The packet that told the peer of our close, repeated when the peer seems to have missed it (RFC 9000 §10.2.1). */
-  #closing: Uint8Array | undefined
-  #receivedAfterClose = 0
-  #repeatAt = 1
-  /** What may be sent for what has come since. */
-  #bytesAfterClose = 0
+  #closing: RepeatedClose | undefined
 
   constructor(options: DriverOptions) {
     this.native = options.native
@@ -145,17 +119,16 @@ export class Driver implements Mover {
     this.#owner = options.owner
     this.#way = options.way
     this.#shown = options.way.remote
-    this.#options = options
+    this.isClient = options.isClient
+    this.#fullDatagramBytes = options.datagramBytes
     this.#datagramBytes = options.isClient ? MIN_INITIAL_BYTES : options.datagramBytes
     this.#receiveInfo = { from: this.#shown, to: options.local }
-    this.#heardAt = this.#heardHereAt = this.#host.clock.monotonic()
-    this.#handshakeDue = this.#heardAt + options.handshakeTimeoutMs
-    this.addCid(this.native.sourceId())
-  }
-
-  /** Whether this side has dialled. */
-  get isClient(): boolean {
-    return this.#options.isClient
+    const { clock, keepAliveMs, routes, random } = options.host
+    this.#heardAt = this.#heardHereAt = clock.monotonic()
+    this.#deadlines = new Deadlines(clock, keepAliveMs, options.handshakeTimeoutMs, () => {
+      this.#attempt(this.#onTimer)
+    })
+    this.cids = new SourceIds(this.native, routes, this, random)
   }
 
   /** Where datagrams go. */
@@ -177,10 +150,6 @@ export class Driver implements Mover {
 
   get clock(): Clock {
     return this.#host.clock
-  }
-
-  get endInfo(): CloseInfo | undefined {
-    return this.#endInfo
   }
 
   /** Something has arrived since the last turn. */
@@ -206,17 +175,11 @@ export class Driver implements Mover {
     })
   }
 
-  /** Leads datagrams with this destination id here, until the end or until it is retired. */
-  addCid(cid: Uint8Array): void {
-    this.#cids.set(cidKey(cid), cid)
-    this.#host.route(cid, this)
-  }
-
   /** Takes a datagram. False if the library refused it, which may also have ended the connection. */
   receive(data: Uint8Array, from: Address, socket: DatagramSocket): boolean {
     const { remote } = this.#way
     if (this.#closing !== undefined) {
-      this.#repeatClose(this.#closing, data.length)
+      if (this.#closing.received(data.length)) this.#host.outbox.send(this.#closing.packet, remote, this.#way.socket)
       return true
     }
     this.#unanswered++
@@ -267,15 +230,6 @@ export class Driver implements Mover {
     }
   }
 
-  /** Ever more seldom, and never with more than the peer may be sent for what came from it (RFC 9000 §8.1). */
-  #repeatClose(closing: Uint8Array, received: number): void {
-    this.#bytesAfterClose += received * MAX_AMPLIFICATION
-    if (++this.#receivedAfterClose < this.#repeatAt || this.#bytesAfterClose < closing.length) return
-    this.#repeatAt = this.#receivedAfterClose * 2
-    this.#bytesAfterClose -= closing.length
-    this.#host.send(closing, this.#way.remote, this.#way.socket)
-  }
-
   /** Asks for a turn at the end of this turn of the event loop. */
   schedule(): void {
     if (this.#scheduled || this.#gone) return
@@ -291,17 +245,15 @@ export class Driver implements Mover {
   /** Ends the connection and tells the peer. Idempotent. */
   close(code: number, reason: string): void {
     if (this.#endInfo !== undefined) return
-    const wireCode = Number.isSafeInteger(code) && code >= 0 ? code : CloseCode.INTERNAL
     this.#attempt(() => {
       // The last words go first: a client's Finished too, without which the peer could not read the close.
       this.#flush()
-      const bytes = Buffer.from(reason).subarray(0, MAX_REASON_BYTES)
-      if (this.#established || this.native.isEstablished()) this.native.close(true, wireCode, bytes)
-      else this.native.close(false, APPLICATION_ERROR, bytes)
-      this.#closing = this.#flush()?.slice()
+      closeNative(this.native, code, reason)
+      const packet = this.#flush()
+      if (packet !== undefined) this.#closing = new RepeatedClose(packet.slice())
       this.schedule()
     })
-    this.#end({ code: wireCode, reason, by: 'us', transport: false })
+    this.#end({ code: wireCode(code), reason, by: 'us', transport: false })
   }
 
   /** Says what quiche has to say about a first packet that it refused, such as that no protocol is in common, and forgets it. */
@@ -315,9 +267,8 @@ export class Driver implements Mover {
     this.#end({ code: CloseCode.INTERNAL, reason, by: 'us', transport: false })
     if (this.#gone) return
     this.#gone = true
-    this.#timer?.clear()
-    for (const cid of this.#cids.values()) this.#host.unroute(cid)
-    this.#cids.clear()
+    this.#deadlines.clear()
+    this.cids.clear()
     this.#owner.gone()
   }
 
@@ -339,9 +290,9 @@ export class Driver implements Mover {
 
   #establish(): void {
     this.#established = true
-    this.#handshakeDue = Infinity
+    this.#deadlines.established()
     // quiche sends early data that was refused or lost again once something later is acknowledged, or after far longer.
-    if (this.#early && this.#options.isClient) this.native.sendAckEliciting()
+    if (this.#early && this.isClient) this.native.sendAckEliciting()
     this.#owner.established()
   }
 
@@ -358,9 +309,7 @@ export class Driver implements Mover {
       }
     }
     if (!this.#usable) return
-    if (this.#established && this.#heard && this.#host.keepAliveMs > 0) {
-      this.#keepAliveDue = this.#heardAt + this.#host.keepAliveMs
-    }
+    if (this.#established && this.#heard) this.#deadlines.heard(this.#heardAt)
     this.#owner.arrived()
     this.ways?.turn()
   }
@@ -371,15 +320,18 @@ export class Driver implements Mover {
       const sending = this.#owner.send()
       if (this.#established) {
         if (!sending && this.#awaitsMore()) return
-        if (!native.isDraining()) this.#supplyCids()
+        if (!native.isDraining()) this.cids.supply()
       }
     }
     this.#flush()
     // A client may send early data from its first packet on, and a handshake may be done by sending: one in which early
     // data was refused is.
     if (!this.#established && (native.isEstablished() || (!this.#early && native.isInEarlyData()))) this.schedule()
-    if (this.#established) this.#datagramBytes = this.#options.datagramBytes
-    this.#noticeEnd()
+    if (this.#established) this.#datagramBytes = this.#fullDatagramBytes
+    if (this.#endInfo === undefined) {
+      const end = endOf(native)
+      if (end !== undefined) this.#end(end)
+    }
     if (native.isClosed()) this.abandon()
     else this.#arm()
   }
@@ -399,29 +351,17 @@ export class Driver implements Mover {
   #flush(): Uint8Array | undefined {
     let last: Uint8Array | undefined
     this.#unanswered = 0
-    this.#host.beginSending()
+    const { outbox } = this.#host
+    outbox.begin()
     for (let packets = 0; packets < PACKETS_PER_TURN; packets++) {
-      const sent = this.native.send(this.#host.room(this.#datagramBytes))
+      const sent = this.native.send(outbox.room(this.#datagramBytes))
       if (sent === null) return last
       const { host, port } = sent[1].to
       const isShown = port === this.#shown.port && host === this.#shown.host
-      last = this.#host.sendRoom(sent[0], isShown ? this.#way.remote : { host, port }, this.#way.socket)
+      last = outbox.sendRoom(sent[0], isShown ? this.#way.remote : { host, port }, this.#way.socket)
     }
     this.schedule()
     return last
-  }
-
-  #supplyCids(): void {
-    const { native } = this
-    for (let retired = native.retiredScidNext(); retired !== null; retired = native.retiredScidNext()) {
-      if (this.#cids.delete(cidKey(retired))) this.#host.unroute(retired)
-    }
-    while (native.activeSourceCids() < CIDS_IN_SUPPLY && native.sourceCidsLeft() > 0) {
-      const cid = this.#host.random(CID_BYTES)
-      const [low = 0n, high = 0n] = new BigUint64Array(this.#host.random(RESET_TOKEN_BYTES).buffer)
-      native.newSourceCid(cid, low | (high << 64n), false)
-      this.addCid(cid)
-    }
   }
 
   /** Where ways are not proved, quiche follows the peer by itself. */
@@ -435,63 +375,31 @@ export class Driver implements Mover {
     }
   }
 
-  #noticeEnd(): void {
-    if (this.#endInfo !== undefined) return
-    const { native } = this
-    if (!native.isDraining() && !native.isClosed()) return
-    const byPeer = native.peerError()
-    const byUs = native.localError()
-    if (byPeer !== null) this.#end(infoOf(byPeer, 'peer'))
-    else if (byUs !== null) this.#end(infoOf(byUs, 'us'))
-    else this.#end({ code: CloseCode.IDLE, reason: 'the peer has fallen silent', by: 'timeout', transport: false })
-  }
-
   #end(info: CloseInfo): void {
     if (this.#endInfo !== undefined) return
     this.#endInfo = info
-    this.#handshakeDue = Infinity
-    this.#keepAliveDue = Infinity
+    this.#deadlines.ended()
     this.#owner.ended(info)
   }
 
-  /** Sets the timer to whatever comes first. One that is early is left alone: it looks again when it fires. */
+  /** Has itself called when something is due. */
   #arm(): void {
-    const { clock } = this.#host
-    const now = clock.monotonic()
+    const now = this.#host.clock.monotonic()
     const timeout = this.native.timeout()
-    const due = Math.min(
-      timeout === null ? Infinity : now + timeout,
-      this.#handshakeDue,
-      this.#keepAliveDue,
-      this.ways?.due(now, this.#heardAt >= this.#armedAt, timeout) ?? Infinity
-    )
+    const waysDue = this.ways?.due(now, this.#heardAt >= this.#armedAt, timeout) ?? Infinity
     this.#armedAt = now
     this.#heard = false
-    if (due === Infinity) return
-    if (this.#timer !== undefined) {
-      if (this.#due <= due + 1) return
-      this.#timer.clear()
-    }
-    this.#due = due
-    this.#timer = clock.setTimeout(this.#attemptTimer, Math.max(1, due - now))
+    this.#deadlines.arm(now, timeout === null ? waysDue : Math.min(now + timeout, waysDue))
   }
 
   readonly #onTimer = (): void => {
     const now = this.#host.clock.monotonic()
     if (this.native.timeout() === 0) this.native.onTimeout()
-    if (now >= this.#handshakeDue) {
-      this.#handshakeDue = Infinity
+    if (this.#deadlines.handshakeExpired(now)) {
       this.#owner.expired()
       if (this.#gone) return
     }
-    if (now >= this.#keepAliveDue) {
-      this.#keepAliveDue = now + this.#host.keepAliveMs
-      this.native.sendAckEliciting()
-    }
+    if (this.#deadlines.wantsSignOfLife(now)) this.native.sendAckEliciting()
     this.schedule()
   }
-}
-
-function infoOf({ isApp, errorCode, reason }: NativeError, by: 'us' | 'peer'): CloseInfo {
-  return { code: errorCode, reason: Buffer.from(reason).toString().slice(0, MAX_REASON_BYTES), by, transport: !isApp }
 }

@@ -160,7 +160,7 @@ export function receptionOf({ first, version, dcid, scid }: LongHeader, bytes: n
   if (version === 0) return 'unknown connection'
   if (version !== QUIC_VERSION) return bytes >= MIN_INITIAL_BYTES ? 'negotiate version' : 'unknown version'
   if (dcid.length > MAX_CID_BYTES || scid.length > MAX_CID_BYTES) return 'malformed'
-  if ((first & PACKET_TYPE) !== 0) return 'unknown connection'
+  if ((first & PACKET_TYPE) !== INITIAL) return 'unknown connection'
   if (bytes < MIN_INITIAL_BYTES) return 'small initial'
   return dcid.length < MIN_FIRST_DCID_BYTES ? 'malformed' : 'accept'
 }

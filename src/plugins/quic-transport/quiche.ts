@@ -1,6 +1,6 @@
 import type { Quiche } from '@matrixai/quic/native/quiche.js'
 import type { Connection, PathEvent } from '@matrixai/quic/native/types.js'
-import { messageOf, PeerloomError } from '../../kernel/index.js'
+import { CloseCode, messageOf, PeerloomError } from '../../kernel/index.js'
 
 export type { Quiche } from '@matrixai/quic/native/quiche.js'
 export type { Config as NativeConfig, ConnectionError as NativeError } from '@matrixai/quic/native/types.js'
@@ -14,6 +14,11 @@ export type NativeConnection = Omit<Connection, 'pathEventNext' | 'streamShutdow
 /** The sides of a stream, as `streamShutdown` wants them. */
 export const READ_SIDE = 0
 export const WRITE_SIDE = 1
+
+/** A code as it can be sent: whatever is no whole number is a fault of ours. */
+export function wireCode(code: number): number {
+  return Number.isSafeInteger(code) && code >= 0 ? code : CloseCode.INTERNAL
+}
 
 const PREBUILT = 'linux-x64 (glibc), darwin-x64, darwin-arm64 and win32-x64'
 

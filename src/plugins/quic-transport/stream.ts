@@ -9,7 +9,7 @@ import {
   type Connection,
   type Stream
 } from '../../kernel/index.js'
-import { READ_SIDE, WRITE_SIDE, type NativeConnection } from './quiche.js'
+import { READ_SIDE, wireCode, WRITE_SIDE, type NativeConnection } from './quiche.js'
 import { readMemory } from './read-memory.js'
 
 /** Chunks up to this size are joined before they are handed to quiche, up to that many bytes. */
@@ -23,7 +23,8 @@ const nothing = new Uint8Array(0)
 const HIGHEST_URGENCY = 0
 
 /** What a stream uses of its connection. */
-export interface StreamOwner extends Connection {
+export interface StreamOwner {
+  readonly connection: Connection
   readonly native: NativeConnection
   /** Why the streams are over, once they are. */
   readonly failure: PeerloomError | undefined
@@ -77,8 +78,12 @@ export class QuicStream implements Stream {
 
   constructor(
     readonly id: number,
-    readonly connection: StreamOwner
+    private readonly owner: StreamOwner
   ) {}
+
+  get connection(): Connection {
+    return this.owner.connection
+  }
 
   get closed(): boolean {
     return this.#closed
@@ -91,17 +96,17 @@ export class QuicStream implements Stream {
   set urgency(urgency: number) {
     checkUrgency(urgency)
     // Where it waits is told by its urgency.
-    const waits = this.connection.withdraw(this)
+    const waits = this.owner.withdraw(this)
     this.#urgency = urgency
-    if (waits) this.connection.awaitSending(this)
+    if (waits) this.owner.awaitSending(this)
   }
 
   read(): Uint8Array | null | undefined {
     if (this.#readEnd === null) return null
     if (this.#readEnd !== undefined) throw this.#readEnd
-    const { connection } = this
-    if (connection.failure !== undefined && !connection.readable) throw connection.failure
-    if (this.#readUpTo === connection.arrivals && connection.failure === undefined) {
+    const { owner } = this
+    if (owner.failure !== undefined && !owner.readable) throw owner.failure
+    if (this.#readUpTo === owner.arrivals && owner.failure === undefined) {
       this.#await()
       return undefined
     }
@@ -110,7 +115,7 @@ export class QuicStream implements Stream {
     const { room } = readMemory
     let received: [number, boolean] | null
     try {
-      received = connection.native.streamRecv(this.id, room)
+      received = owner.native.streamRecv(this.id, room)
     } catch (error) {
       this.#readEnd = this.#errorOf(error)
       // quiche keeps a reset stream, and its place within the limit, for as long as its reset can still be read.
@@ -118,25 +123,25 @@ export class QuicStream implements Stream {
       throw this.#readEnd
     }
     if (received === null || (received[0] === 0 && !received[1])) {
-      if (connection.failure !== undefined) throw connection.failure
+      if (owner.failure !== undefined) throw owner.failure
       this.#await()
       return undefined
     }
     // The window that has become free is to be announced.
-    connection.schedule()
+    owner.schedule()
     const [length, end] = received
     if (end) {
       this.#readEnd = null
       this.#checkOver()
     }
     if (length === 0) return null
-    if (length < room.length && !end) this.#readUpTo = connection.arrivals
+    if (length < room.length && !end) this.#readUpTo = owner.arrivals
     return readMemory.take(length)
   }
 
   #await(): void {
     this.#wantsData = true
-    this.connection.awaitData(this)
+    this.owner.awaitData(this)
   }
 
   write(chunk: Uint8Array): boolean {
@@ -152,11 +157,11 @@ export class QuicStream implements Stream {
     this.#checkWritable()
     this.#push(last)
     this.#ending = true
-    this.connection.awaitSending(this)
+    this.owner.awaitSending(this)
   }
 
   reset(code: number): void {
-    if (this.#writeEnd !== undefined || this.connection.failure !== undefined) return
+    if (this.#writeEnd !== undefined || this.owner.failure !== undefined) return
     this.#chunks.length = 0
     this.#buffered = 0
     this.#writeEnd = new PeerloomError('ERR_STREAM_CLOSED', 'the stream was given up on this side')
@@ -165,22 +170,22 @@ export class QuicStream implements Stream {
   }
 
   stop(code: number): void {
-    if (this.#readEnd !== undefined || this.connection.failure !== undefined) return
+    if (this.#readEnd !== undefined || this.owner.failure !== undefined) return
     this.lookForStop()
     this.#readEnd = null
     this.#discard()
     // In one packet with an acknowledgement of all that was sent, the peer's quiche would forget the stream and the code.
-    this.connection.flush()
+    this.owner.flush()
     this.#shutdown(READ_SIDE, code)
-    this.connection.flush()
-    this.connection.awaitRelease(this)
+    this.owner.flush()
+    this.owner.awaitRelease(this)
   }
 
   /** Reads what has arrived: what is unread when a stream is shut down, quiche counts against the connection's window for ever. */
   #discard(): void {
     try {
       for (let more = true; more;) {
-        const received = this.connection.native.streamRecv(this.id, readMemory.room)
+        const received = this.owner.native.streamRecv(this.id, readMemory.room)
         more = received !== null && received[0] > 0 && !received[1]
       }
     } catch {
@@ -189,18 +194,18 @@ export class QuicStream implements Stream {
   }
 
   release(): boolean {
-    if (!this.connection.native.streamFinished(this.id)) return false
+    if (!this.owner.native.streamFinished(this.id)) return false
     // What was said last, once more: its acknowledgement makes quiche look at the stream again. Where our own end is still
     // to come, that will do.
     if (this.#writeEnd === undefined) return true
-    const { native } = this.connection
+    const { native } = this.owner
     try {
       native.streamSend(this.id, nothing, this.#writeEnd === null)
     } catch {
       // The peer has stopped our side as well.
       native.streamShutdown(this.id, WRITE_SIDE, CloseCode.CANCELLED)
     }
-    this.connection.schedule()
+    this.owner.schedule()
     return true
   }
 
@@ -212,7 +217,7 @@ export class QuicStream implements Stream {
   /** There is something to read: data, the end, or a reset. */
   dataArrived(): void {
     this.#wantsData = false
-    this.connection.guard(this.onReadable)
+    this.owner.guard(this.onReadable)
   }
 
   /** Hands about `limit` bytes to quiche. Returns how many it took; an end, or finding out that writing has failed, counts as one. */
@@ -225,7 +230,7 @@ export class QuicStream implements Stream {
       const end = this.#ending && this.#chunks.length <= 1 && piece.length === chunk.length
       let sent: number | null
       try {
-        sent = this.connection.native.streamSend(this.id, piece, end)
+        sent = this.owner.native.streamSend(this.id, piece, end)
       } catch (error) {
         this.#failWriting(this.#errorOf(error))
         return 1
@@ -245,11 +250,11 @@ export class QuicStream implements Stream {
 
   /** Finds out whether the peer has stopped our side: sending to a stream that quiche has forgotten only says "later". */
   lookForStop(): void {
-    const { connection } = this
-    if (this.#writeEnd !== undefined || this.#stopsUpTo === connection.arrivals) return
-    this.#stopsUpTo = connection.arrivals
+    const { owner } = this
+    if (this.#writeEnd !== undefined || this.#stopsUpTo === owner.arrivals) return
+    this.#stopsUpTo = owner.arrivals
     try {
-      connection.native.streamCapacity(this.id)
+      owner.native.streamCapacity(this.id)
     } catch (error) {
       this.#failWriting(this.#errorOf(error))
     }
@@ -269,7 +274,7 @@ export class QuicStream implements Stream {
   offerRoom(): void {
     if (!this.#wantsRoom || this.#buffered >= STREAM_HIGH_WATER_BYTES) return
     this.#wantsRoom = false
-    this.connection.guard(this.onWritable)
+    this.owner.guard(this.onWritable)
   }
 
   /** The connection has ended, and the stream with it. */
@@ -278,7 +283,7 @@ export class QuicStream implements Stream {
     this.#chunks.length = 0
     this.#buffered = 0
     if (this.#writeEnd === undefined) {
-      this.#writeEnd = this.connection.failure
+      this.#writeEnd = this.owner.failure
       this.#wantsRoom = true
     }
     if (this.wantsData) this.dataArrived()
@@ -290,11 +295,11 @@ export class QuicStream implements Stream {
   finish(): void {
     if (this.#closed) return
     this.#closed = true
-    this.connection.guard(this.onClosed)
+    this.owner.guard(this.onClosed)
   }
 
   #checkWritable(): void {
-    const { failure } = this.connection
+    const { failure } = this.owner
     if (failure !== undefined) throw failure
     if (this.#ending || this.#writeEnd === null) {
       throw new PeerloomError('ERR_STREAM_CLOSED', 'the stream has been ended on this side')
@@ -312,7 +317,7 @@ export class QuicStream implements Stream {
     }
     this.#chunks.push(chunk)
     this.#buffered += chunk.length
-    this.connection.awaitSending(this)
+    this.owner.awaitSending(this)
   }
 
   /** The chunk to send next; small ones are joined, since each call of the library has its price. */
@@ -334,20 +339,19 @@ export class QuicStream implements Stream {
    */
   #goFirst(): void {
     try {
-      this.connection.native.streamPriority(this.id, HIGHEST_URGENCY, true)
+      this.owner.native.streamPriority(this.id, HIGHEST_URGENCY, true)
     } catch {
       // The stream is over in quiche already.
     }
   }
 
   #shutdown(side: typeof READ_SIDE | typeof WRITE_SIDE, code: number): void {
-    const wireCode = Number.isSafeInteger(code) && code >= 0 ? code : CloseCode.INTERNAL
     try {
-      this.connection.native.streamShutdown(this.id, side, wireCode)
+      this.owner.native.streamShutdown(this.id, side, wireCode(code))
     } catch {
       // The stream is over in quiche already.
     }
-    this.connection.schedule()
+    this.owner.schedule()
     this.#checkOver()
   }
 
@@ -356,22 +360,22 @@ export class QuicStream implements Stream {
     this.#buffered = 0
     this.#writeEnd = error
     this.#wantsRoom = true
-    this.connection.awaitSending(this)
+    this.owner.awaitSending(this)
     this.#checkOver()
   }
 
   #checkOver(): void {
-    if (this.#readEnd !== undefined && this.#writeEnd !== undefined) this.connection.settled(this)
+    if (this.#readEnd !== undefined && this.#writeEnd !== undefined) this.owner.settled(this)
   }
 
   /** The binding says what a peer did with a stream in the text of its errors, and nowhere else. */
   #errorOf(error: unknown): PeerloomError {
-    const { failure } = this.connection
+    const { failure } = this.owner
     const message = error instanceof Error ? error.message : ''
     const [, code] = /^Stream(?:Reset|Stopped)\((\d+)\)$/.exec(message) ?? []
     if (code !== undefined) return new StreamResetError(Number(code))
     // Stopped, answered and forgotten before anyone asked.
     if (message.startsWith('InvalidStreamState')) return new StreamResetError(CloseCode.CANCELLED)
-    return failure ?? this.connection.broken(error)
+    return failure ?? this.owner.broken(error)
   }
 }

@@ -28,12 +28,13 @@ function rig(): { receive: () => void; end: () => void; flushes: () => number; h
   const host = {
     clock: systemClock,
     keepAliveMs: 0,
-    beginSending: () => {
-      flushes++
+    outbox: {
+      begin: () => {
+        flushes++
+      },
+      room: () => datagram
     },
-    room: () => datagram,
-    route: ignore,
-    unroute: ignore,
+    routes: { route: ignore, unroute: ignore },
     failed: (error: unknown) => {
       throw error
     }

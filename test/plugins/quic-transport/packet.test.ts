@@ -146,7 +146,10 @@ describe('dispatch', () => {
       fc.property(fc.uint8Array({ maxLength: 1_500 }), fc.boolean(), (data, versionOne) => {
         if (versionOne && data.length > 5) data.set([0, 0, 0, 1], 1)
         let accepted = 0
-        const dispatch = new Dispatch({ accept: () => accepted++, send: () => undefined })
+        const accept = (): undefined => {
+          accepted++
+        }
+        const dispatch = new Dispatch({ accept, send: () => undefined })
         dispatch.receive(data, from, socket)
         const dropped = Object.values(dispatch.dropped).reduce((sum, n) => sum + n, 0)
         expect(accepted + dropped).to.equal(1)
