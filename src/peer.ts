@@ -12,11 +12,11 @@ import {
   StreamResetError,
   type CallOptions,
   type Client,
+  type ClientOptions,
   type Connection,
   type Kernel,
   type Manifest,
-  type PoolDialOptions,
-  type RegisterOptions
+  type PoolDialOptions
 } from './kernel/index.js'
 import { Contact, type NodeId } from './model/index.js'
 
@@ -39,7 +39,7 @@ export interface Peer {
    * So is any unary call that the peer has not seen, because it was just closing a connection that nobody used. A unary
    * call of an `idempotent` method may be sent before the peer has answered, where the transport allows early data.
    */
-  rpc<const M extends Manifest>(manifest: M, options?: RegisterOptions): Client<M>
+  rpc<const M extends Manifest>(manifest: M, options?: ClientOptions): Client<M>
   /** A live connection to the peer; rejects with a `ConnectError`. */
   connect(options?: Cancellable): Promise<Connection>
 }
@@ -69,7 +69,7 @@ function lastingClient<const M extends Manifest>(
   kernel: Kernel,
   connect: (options: Connecting) => Promise<Connection>,
   manifest: M,
-  options?: RegisterOptions
+  options?: ClientOptions
 ): Client<M> {
   type Functions = Record<string, (...args: unknown[]) => unknown>
   type Clients = Record<'careful' | 'bold' | 'early', Functions>

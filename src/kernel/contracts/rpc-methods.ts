@@ -1,4 +1,5 @@
 import type { NodeId } from '../../model/index.js'
+import type { AccessRule, MethodLimits } from './rpc-limits.js'
 
 /** Whatever JSON can say. A member that is `undefined` is left out. */
 export type JsonValue =
@@ -65,6 +66,12 @@ export interface MethodOptions {
    * takes early data: so it may be a copy, run once more and up to a minute late.
    */
   readonly idempotent?: boolean
+  /** What it takes at a time, how often and how large; where it is offered. */
+  readonly limits?: MethodLimits
+  /** Who may call it, where it is offered: everybody unless given. Others are told FORBIDDEN. */
+  readonly allow?: AccessRule
+  /** Whoever may not call it is told METHOD_NOT_FOUND instead, as if it were not there. */
+  readonly hidden?: boolean
 }
 
 /**

@@ -1,6 +1,6 @@
 import { PeerloomError } from '../../model/index.js'
 import { token } from '../token.js'
-import type { Client, JsonValue, Manifest, MethodMap } from './rpc-methods.js'
+import type { Client, JsonValue, Manifest, MethodMap, MethodOptions } from './rpc-methods.js'
 import type { Connection } from './transport.js'
 
 /** JSON-RPC 2.0 error codes, and ours in the range that it leaves to servers. They cross the wire and never change. */
@@ -49,7 +49,11 @@ export class RpcError extends PeerloomError {
 export interface RegisterOptions {
   /** Put before each name with a dot: `kad` makes `kad.ping`. Names are flat without it. */
   readonly namespace?: string
+  /** What holds for every one of these methods, classes included, that does not say otherwise itself. */
+  readonly defaults?: MethodOptions
 }
+
+export type ClientOptions = Pick<RegisterOptions, 'namespace'>
 
 /** A connection to call on, or a function that gives one when a call is made. */
 export type RpcTarget = Connection | ((options: { signal?: AbortSignal | undefined }) => Promise<Connection>)
@@ -65,14 +69,14 @@ export interface RpcRegistry {
    * Offers methods, at once and on all connections, until the returned function is called; calls that are under way
    * then finish. The map is read once. Throws `ERR_INVALID_INPUT` and offers none of them if one of the names is taken
    * or malformed (1 to 128 letters, digits, `_`, `.` and `-`, the namespace included; `rpc.` is reserved), or if a
-   * method has no handler, no kind, or a timeout that is no positive number.
+   * method has no handler, no kind, or an option that cannot be.
    */
   register(methods: MethodMap, options?: RegisterOptions): () => void
   /**
    * The methods of another node as functions. `namespace` as in `register`. Throws `ERR_INVALID_INPUT` for a name or an
    * entry that cannot be. A target that is a function is asked for each call, and its rejection is the call's.
    */
-  client<const M extends Manifest>(target: RpcTarget, manifest: M, options?: RegisterOptions): Client<M>
+  client<const M extends Manifest>(target: RpcTarget, manifest: M, options?: ClientOptions): Client<M>
   /**
    * What is offered now: each wire name, its kind, and the plugin that registered it (`application` if it was none).
    */

@@ -15,6 +15,7 @@ import { FrameType } from './frames.js'
 import { asRequest, errorText, messageFrame } from './messages.js'
 import type { OfferedMethod } from './method.js'
 import type { RpcEnvironment } from './environment.js'
+import { busy, noSuchMethod } from './refusals.js'
 import { serve } from './serve.js'
 import { ServedCall } from './served-call.js'
 import { WireError } from './wire-error.js'
@@ -49,9 +50,9 @@ export class ConnectionServer {
   }
 
   #accept(stream: Stream): void {
-    const { clock, options, budgets } = this.environment
+    const { clock, options, budgets, load } = this.environment
     const channel = new Channel(stream, options.maxMessageBytes, budgets.of(this.connection))
-    if (this.#calls.size >= options.maxConcurrentCalls) {
+    if (this.#calls.size >= options.maxConcurrentCalls || load.isFull) {
       refuse(channel)
       return
     }
@@ -60,9 +61,10 @@ export class ConnectionServer {
       call.abort(new RpcError(RpcCode.TIMEOUT, text, { local: true }))
     })
     const call: ServedCall = new ServedCall(channel, this.#currentMeta(), deadline, options, () => {
-      this.#calls.delete(call)
+      if (this.#calls.delete(call)) load.calls--
     })
     this.#calls.add(call)
+    load.calls++
     void this.#run(call)
   }
 
@@ -103,9 +105,7 @@ export class ConnectionServer {
   #methodOf(call: ServedCall): OfferedMethod {
     const { method: name, params, metadata } = call.request
     const method = this.methods.get(name)
-    if (method === undefined) {
-      throw new RpcError(RpcCode.METHOD_NOT_FOUND, `no such method: ${JSON.stringify(name.slice(0, 128))}`)
-    }
+    if (method === undefined) throw noSuchMethod(name)
     const ours = method.timeoutMs ?? this.environment.options.defaultTimeoutMs
     call.deadline.timeoutMs = Math.min(ours, metadata?.timeout ?? Infinity, inputLimit(params))
     call.deadline.arm()
@@ -134,7 +134,7 @@ export class ConnectionServer {
 }
 
 function refuse(channel: Channel): void {
-  const error = new RpcError(RpcCode.BUSY, 'too many calls at a time')
+  const error = busy('too many calls at a time')
   try {
     channel.end(messageFrame(errorText(null, errorToWire(error)), true))
   } catch {

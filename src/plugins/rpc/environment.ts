@@ -1,5 +1,6 @@
 import type { Clock, PluginContext } from '../../kernel/index.js'
 import type { ByteBudgets } from './byte-budget.js'
+import type { Load } from './load.js'
 import type { OutgoingCall } from './outgoing-call.js'
 import type { RpcSettings } from './options.js'
 
@@ -10,6 +11,8 @@ export interface RpcEnvironment {
   readonly emit: PluginContext['events']['emit']
   /** What the unfinished messages on each connection must fit into. */
   readonly budgets: ByteBudgets
+  /** How much all connections have to do. */
+  readonly load: Load
   /** Calls to other nodes that are under way. */
   readonly outgoing: Set<OutgoingCall>
   /** Why no call can be made any more, once that is so. */

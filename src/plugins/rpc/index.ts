@@ -1,6 +1,7 @@
 import { ConnectionPool, definePlugin, RpcRegistry, type Connection } from '../../kernel/index.js'
 import { ByteBudgets } from './byte-budget.js'
 import type { RpcEnvironment } from './environment.js'
+import { Load } from './load.js'
 import { rpcOptions } from './options.js'
 import { Registry } from './registry.js'
 
@@ -40,6 +41,7 @@ export const rpc = definePlugin({
       options: config,
       emit: events.emit,
       budgets: new ByteBudgets(config.maxIncomingBytes),
+      load: new Load(clock, config),
       outgoing: new Set(),
       closed: undefined
     }

@@ -2,37 +2,80 @@ import {
   InvalidInputError,
   type AnyMethod,
   type ClassHandler,
+  type Clock,
   type Manifest,
-  type MethodKind
+  type MethodKind,
+  type MethodOptions
 } from '../../kernel/index.js'
+import { ruled } from './access.js'
+import { limited } from './limits.js'
 import { callerKind, handlerKind, handleWithClass } from './matrix.js'
+import { checkOptions } from './method-options.js'
 import type { ServedCall } from './served-call.js'
 
-/** A method that is offered, in one form whatever it was written as. */
-export interface OfferedMethod {
+/** Runs a handler. What it returns depends on the kind; see `Handlers` of the contract. */
+export type Run = (call: ServedCall, input: unknown, body?: ReadableStream<Uint8Array>) => unknown
+
+/** What a method is called, and how. */
+export interface MethodName {
   readonly name: string
   readonly kind: MethodKind
+}
+
+/** A method that is offered, in one form whatever it was written as. */
+export interface OfferedMethod extends MethodName {
   readonly plugin: string
   /** Milliseconds that a call may take; the default if it says nothing. */
   readonly timeoutMs: number | undefined
   /** A call may be a copy of an earlier one. */
   readonly idempotent: boolean
+  /** Whoever may not call it shall not know that it is there. */
+  readonly hidden: boolean
   /** Calls under way. */
   readonly calls: Set<ServedCall>
-  /** Runs the handler. What it returns depends on the kind; see `Handlers` of the contract. */
-  readonly run: (call: ServedCall, input: unknown, body?: ReadableStream<Uint8Array>) => unknown
+  readonly run: Run
 }
 
 const KINDS: readonly unknown[] = ['unary', 'client', 'server', 'duplex', 'raw']
 
 /** What a plugin registers, checked. Throws `ERR_INVALID_INPUT`. */
-export function offeredMethod(name: string, plugin: string, given: AnyMethod | ClassHandler): OfferedMethod {
-  const kind = handlerKind(given)
-  if (kind !== undefined) {
+export function offeredMethod(
+  name: string,
+  plugin: string,
+  given: AnyMethod | ClassHandler,
+  defaults: MethodOptions | undefined,
+  clock: Clock
+): OfferedMethod {
+  const { kind, run, own } = handlerOf(name, given)
+  const options = checkOptions(name, { ...defaults, ...own })
+  return {
+    name,
+    kind,
+    plugin,
+    timeoutMs: options.timeoutMs,
+    idempotent: options.idempotent === true,
+    hidden: options.hidden === true,
+    calls: new Set(),
+    run: guarded({ name, kind }, run, options, clock)
+  }
+}
+
+/** A handler behind what is checked of each call; the handler itself if that is nothing. */
+function guarded(method: MethodName, run: Run, { allow, limits, hidden }: MethodOptions, clock: Clock): Run {
+  const within = limits === undefined ? run : limited(method, run, limits, clock)
+  return allow === undefined ? within : ruled(method, within, allow, hidden === true)
+}
+
+/** A handler of either form, and what it says of itself. */
+function handlerOf(
+  name: string,
+  given: AnyMethod | ClassHandler
+): { readonly kind: MethodKind; readonly run: Run; readonly own: MethodOptions } {
+  const classKind = handlerKind(given)
+  if (classKind !== undefined) {
     const handler = given as ClassHandler
-    const timeoutMs = checkTimeout(name, handler.timeout)
-    const run = handleWithClass(kind, handler)
-    return { name, kind, plugin, timeoutMs, idempotent: false, calls: new Set(), run }
+    const own = handler.timeout === undefined ? {} : { timeoutMs: handler.timeout }
+    return { kind: classKind, run: handleWithClass(classKind, handler), own }
   }
   const method = given as Partial<AnyMethod> | null | undefined
   if (!KINDS.includes(method?.kind) || typeof method?.handle !== 'function') {
@@ -41,17 +84,9 @@ export function offeredMethod(name: string, plugin: string, given: AnyMethod | C
     )
   }
   const handle = method.handle as (...parameters: unknown[]) => unknown
-  const run: OfferedMethod['run'] =
+  const run: Run =
     method.kind === 'raw' ? (call, input, body) => handle(input, body, call) : (call, input) => handle(input, call)
-  const timeoutMs = checkTimeout(name, method.timeoutMs)
-  const idempotent = method.idempotent === true
-  return { name, kind: method.kind as MethodKind, plugin, timeoutMs, idempotent, calls: new Set(), run }
-}
-
-function checkTimeout(name: string, timeoutMs: unknown): number | undefined {
-  if (timeoutMs === undefined) return undefined
-  if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs
-  throw new InvalidInputError(`method ${name}: its timeout must be a positive number of milliseconds`)
+  return { kind: method.kind as MethodKind, run, own: method }
 }
 
 /** The kind of a manifest's entry. Throws `ERR_INVALID_INPUT`. */

@@ -20,7 +20,14 @@ export const rpcOptions = v.strictObject({
   /** Deepest nesting of brackets taken in a message, its envelope included. */
   maxJsonDepth: v.optional(v.pipe(v.number(), v.integer(), v.minValue(4), v.maxValue(1000)), 64),
   /** Calls served at a time for one connection; those beyond are answered with BUSY. */
-  maxConcurrentCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 1000)
+  maxConcurrentCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 1000),
+  /** Calls served at a time on all connections; those beyond are answered with BUSY. */
+  maxTotalCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 10_000),
+  /**
+   * Milliseconds that the event loop may be late; while it is later, calls are answered with BUSY. Not looked at unless
+   * given. It is measured every 100 ms.
+   */
+  maxLoopDelayMs: v.optional(v.pipe(v.number(), v.minValue(1)), Infinity)
 })
 
 export type RpcOptions = v.InferInput<typeof rpcOptions>

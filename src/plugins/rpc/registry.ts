@@ -7,6 +7,7 @@ import {
   RpcCode,
   RpcError,
   type Client,
+  type ClientOptions,
   type Connection,
   type Consumer,
   type Manifest,
@@ -78,7 +79,7 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
 
   #add(plugin: string, methods: MethodMap, options: RegisterOptions = {}): OfferedMethod[] {
     const offered = Object.entries(methods).map(([name, method]) =>
-      offeredMethod(wireName(name, options.namespace), plugin, method)
+      offeredMethod(wireName(name, options.namespace), plugin, method, options.defaults, this.environment.clock)
     )
     for (const { name } of offered) {
       const other = this.#methods.get(name)
@@ -98,7 +99,7 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
     for (const method of methods) if (this.#offers(method)) this.#methods.delete(method.name)
   }
 
-  client<const M extends Manifest>(target: RpcTarget, manifest: M, options: RegisterOptions = {}): Client<M> {
+  client<const M extends Manifest>(target: RpcTarget, manifest: M, options: ClientOptions = {}): Client<M> {
     const { environment } = this
     const entries = Object.entries(manifest).map(([name, entry]) => {
       const method = wireName(name, options.namespace)
@@ -120,5 +121,6 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
     for (const server of this.#servers.values()) server.close()
     this.#servers.clear()
     for (const call of this.environment.outgoing) call.fail(error, CloseCode.SHUTDOWN)
+    this.environment.load.close()
   }
 }

@@ -5,6 +5,7 @@ import { rpcCallTests } from './rpc-calls.js'
 import { rpcEndTests } from './rpc-ends.js'
 import { rpcErrorTests } from './rpc-errors.js'
 import { rpcFlowTests } from './rpc-flow.js'
+import { rpcLimitTests } from './rpc-limits.js'
 import { rpcRegisteringTests } from './rpc-registering.js'
 import { rpcViewTests } from './rpc-views.js'
 import type { TestRunner } from './runner.js'
@@ -67,6 +68,7 @@ export function rpcRegistryConformance({ name, create, describe, it }: RpcRegist
     rpcViewTests(rpcTest)
     rpcEndTests(rpcTest)
     rpcFlowTests(rpcTest)
+    rpcLimitTests(rpcTest)
   })
 }
 

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { parse } from 'valibot'
 import { forPlugin, ofType, RpcCode, unary, type MethodMap } from '#src/kernel/index.js'
 import { ByteBudgets } from '#src/plugins/rpc/byte-budget.js'
+import { Load } from '#src/plugins/rpc/load.js'
 import { rpcOptions } from '#src/plugins/rpc/options.js'
 import { Registry } from '#src/plugins/rpc/registry.js'
 import { VirtualClock } from '#src/testkit/index.js'
@@ -15,6 +16,7 @@ const bare = () =>
     options: parse(rpcOptions, {}),
     emit: () => undefined,
     budgets: new ByteBudgets(Infinity),
+    load: new Load(new VirtualClock(), parse(rpcOptions, {})),
     outgoing: new Set(),
     closed: undefined
   })

@@ -66,6 +66,13 @@ export async function misuse(registry: RpcRegistry): Promise<void> {
       Promise.resolve({ value: String(input.value) })
   }
   registry.register({ wrong: new Wrong({}) })
+  // @ts-expect-error a rate has a number a second
+  unary(() => 1, { limits: { rate: { burst: 1 } } })
+  // @ts-expect-error an access rule gives a boolean
+  unary(() => 1, { allow: () => 'yes' })
+  // @ts-expect-error a caller has no defaults for handlers
+  registry.client(() => Promise.reject(new Error('never')), manifest, { defaults: {} })
+
   // @ts-expect-error a handler that handles nothing
   class Missing extends UnaryHandler<ContainerType, null, null> {}
   registry.register({ missing: new Missing({}) })

@@ -57,6 +57,19 @@ const lazyViews: Change = (registry) => ({
 })
 const code = (wanted: string, change: (error: PeerloomError) => unknown) => (error: PeerloomError) =>
   error.code === wanted ? change(error) : error
+/** Offers methods as if they did not say this of themselves. */
+const deafTo =
+  (option: string): Change =>
+  (registry) => ({
+    register: (methods, options = {}) => {
+      const mute = Object.entries(methods).map(([name, method]) => [name, { ...method, [option]: undefined }])
+      const { defaults = {} } = options
+      return registry.register(Object.fromEntries(mute) as MethodMap, {
+        ...options,
+        defaults: { ...defaults, [option]: undefined }
+      })
+    }
+  })
 const other = (): Error => new PeerloomError('ACME_OTHER', 'something else')
 
 /** For each test of the suite, a registry that it refuses. */ export const brokenRegistries: Readonly<
@@ -275,5 +288,11 @@ const other = (): Error => new PeerloomError('ACME_OTHER', 'something else')
         const { result, body } = answer as RawAnswer<unknown>
         return { result, body: eager(body as AsyncIterable<Uint8Array>) }
       }
-  )
+  ),
+  'answers BUSY beyond a rate, with the time after which to come again': onFailure(
+    (error) => new RpcError(RpcCode.BUSY, error.message)
+  ),
+  'answers BUSY beyond the calls of a method at a time': deafTo('limits'),
+  'refuses an input that is too long or too deep for its method with INVALID_PARAMS': deafTo('limits'),
+  'answers FORBIDDEN to whom a method is not for, or METHOD_NOT_FOUND if it is hidden': deafTo('hidden')
 }

@@ -1,0 +1,11 @@
+import { RpcCode, RpcError } from '../../kernel/index.js'
+
+/** The answer to a call of a method that is not there, or not to be seen. */
+export function noSuchMethod(name: string): RpcError {
+  return new RpcError(RpcCode.METHOD_NOT_FOUND, `no such method: ${JSON.stringify(name.slice(0, 128))}`)
+}
+
+/** A node or a method has too much to do. */
+export function busy(text: string, retryAfterMs?: number): RpcError {
+  return new RpcError(RpcCode.BUSY, text, retryAfterMs === undefined ? {} : { data: { retryAfterMs } })
+}
