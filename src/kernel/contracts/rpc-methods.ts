@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { NodeId } from '../../model/index.js'
 import type { AccessRule, MethodLimits } from './rpc-limits.js'
 
@@ -75,10 +76,25 @@ export interface MethodOptions {
 }
 
 /**
+ * What the messages of a method are, by any Standard Schema; each side checks what the other has sent. Of a stream each
+ * item is checked.
+ */
+export interface MethodSchemas<
+  In extends StandardSchemaV1 = StandardSchemaV1,
+  Out extends StandardSchemaV1 = StandardSchemaV1
+> {
+  /** Checked where the method is offered; what it refuses is told INVALID_PARAMS with the issues, and no handler runs. */
+  readonly input?: In | undefined
+  /** Checked where the method is called; what it refuses fails with INTERNAL_ERROR, a `RpcError` of this side. */
+  readonly output?: Out | undefined
+}
+
+/**
  * A method: its kind, its types and, where it is offered, its handler. Without a handler it describes a method of
  * another node. Both sides can share one map of methods.
  */
-export interface Method<K extends MethodKind = MethodKind, I = unknown, O = unknown> extends MethodOptions {
+export interface Method<K extends MethodKind = MethodKind, I = unknown, O = unknown>
+  extends MethodOptions, MethodSchemas {
   readonly kind: K
   readonly handle?: Handlers<I, O>[K]
   readonly [types]?: { input: I; output: O }
@@ -88,9 +104,28 @@ export interface Method<K extends MethodKind = MethodKind, I = unknown, O = unkn
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyMethod = { [K in MethodKind]: Method<K, any, any> }[MethodKind]
 
-function define<K extends MethodKind>(kind: K) {
-  return <I, O>(handle?: Handlers<I, O>[K], options: MethodOptions = {}): Method<K, I, O> =>
-    handle === undefined ? { ...options, kind } : { ...options, kind, handle }
+type InputOf<S extends StandardSchemaV1> = StandardSchemaV1.InferInput<S>
+type OutputOf<S extends StandardSchemaV1> = StandardSchemaV1.InferOutput<S>
+
+/** Makes methods of one kind: from a handler and options, or the other way round, where schemas give the types. */
+export interface Define<K extends MethodKind> {
+  <I, O>(handle?: Handlers<I, O>[K], options?: MethodOptions): Method<K, I, O>
+  <In extends StandardSchemaV1, O>(
+    options: MethodOptions & { readonly input: In; readonly output?: undefined },
+    handle?: Handlers<OutputOf<In>, O>[K]
+  ): Method<K, InputOf<In>, O>
+  <Out extends StandardSchemaV1, In extends StandardSchemaV1 = StandardSchemaV1>(
+    options: MethodOptions & { readonly input?: In; readonly output: Out },
+    handle?: Handlers<OutputOf<In>, InputOf<Out>>[K]
+  ): Method<K, InputOf<In>, OutputOf<Out>>
+}
+
+function define<K extends MethodKind>(kind: K): Define<K> {
+  const make = (first?: object, second?: object): object => {
+    const [handle, options] = typeof first === 'object' ? [second, first] : [first, second]
+    return handle === undefined ? { ...options, kind } : { ...options, kind, handle }
+  }
+  return make as Define<K>
 }
 
 /**
@@ -99,6 +134,7 @@ function define<K extends MethodKind>(kind: K) {
  * @example
  * const methods = { square: unary(({ value }: { value: number }) => ({ value: value ** 2 })) }
  * const remote = { square: unary<{ value: number }, { value: number }>() }
+ * const checked = { square: unary({ input: z.object({ value: z.number() }) }, ({ value }) => ({ value: value ** 2 })) }
  */
 export const unary = define('unary')
 /** Many messages in, one out. */

@@ -1,7 +1,7 @@
 import { RpcCode, RpcError, type AccessRule } from '../../kernel/index.js'
 import { isThenable } from './item-iterator.js'
 import type { MethodName, Run } from './method.js'
-import { isStreamed, TappedItems } from './outcome.js'
+import { promised } from './outcome.js'
 import { noSuchMethod } from './refusals.js'
 
 /** A handler behind an access rule. */
@@ -23,7 +23,6 @@ export function ruled({ name, kind }: MethodName, run: Run, allow: AccessRule, h
     const later = allowed.catch((error: unknown) => {
       throw hidden ? refusal() : error
     })
-    const outcome = later.then(proceed)
-    return isStreamed(kind) ? new TappedItems(outcome as never, {}) : outcome
+    return promised(kind, later.then(proceed))
   }
 }

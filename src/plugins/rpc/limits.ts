@@ -1,18 +1,16 @@
-import { RpcCode, RpcError, type Clock, type MethodLimits } from '../../kernel/index.js'
-import { toJson } from './json.js'
-import { isObject } from './messages.js'
+import type { Clock, MethodLimits } from '../../kernel/index.js'
+import { measured } from './input-size.js'
 import type { MethodName, Run } from './method.js'
-import { tap, TappedItems } from './outcome.js'
+import { tap } from './outcome.js'
 import { RateLimit } from './rate-limit.js'
 import { busy } from './refusals.js'
-import type { ServedCall } from './served-call.js'
 
 /** A handler behind its method's limits. */
 export function limited(method: MethodName, run: Run, limits: MethodLimits, clock: Clock): Run {
-  return new Limits(method, run, limits, clock).run
+  return new Limits(method, measured(method, run, limits), limits, clock).run
 }
 
-/** The numbers, rates and sizes of one method. */
+/** The numbers and rates of one method. */
 class Limits {
   readonly #rate: RateLimit | undefined
   readonly #ratePerPeer: RateLimit | undefined
@@ -36,15 +34,14 @@ class Limits {
     const peer = call.meta.nodeId.toString()
     this.#checkNumbers(peer)
     this.#checkRates(peer)
-    const checked = this.#measured(call, input)
-    if (concurrent === undefined && concurrentPerPeer === undefined) return this.handler(call, checked, body)
+    if (concurrent === undefined && concurrentPerPeer === undefined) return this.handler(call, input, body)
     this.#count(peer, 1)
     const over = (): void => {
       this.#count(peer, -1)
     }
     let outcome: unknown
     try {
-      outcome = this.handler(call, checked, body)
+      outcome = this.handler(call, input, body)
     } catch (error) {
       over()
       throw error
@@ -72,49 +69,4 @@ class Limits {
     if (running === 0) this.#running.delete(peer)
     else this.#running.set(peer, running)
   }
-
-  /** The input, or a stream of it whose items are each looked at; a bad one ends the call whatever the handler does. */
-  #measured(call: ServedCall, input: unknown): unknown {
-    const { maxInputBytes, maxInputDepth } = this.limits
-    if (maxInputBytes === undefined && maxInputDepth === undefined) return input
-    if (this.method.kind !== 'client' && this.method.kind !== 'duplex') {
-      this.#measure(input)
-      return input
-    }
-    return new TappedItems(input as AsyncIterable<unknown>, {
-      value: (item) => {
-        try {
-          this.#measure(item)
-        } catch (error) {
-          call.abort(error as Error)
-          throw error
-        }
-        return item
-      }
-    })
-  }
-
-  #measure(input: unknown): void {
-    const { maxInputBytes = Infinity, maxInputDepth = Infinity } = this.limits
-    if (sizeOf(input) > maxInputBytes) {
-      throw tooMuch(`an input for ${this.method.name} is longer than ${String(maxInputBytes)} bytes (maxInputBytes)`)
-    }
-    if (isDeeper(input, maxInputDepth)) {
-      throw tooMuch(`an input for ${this.method.name} is nested deeper than ${String(maxInputDepth)} (maxInputDepth)`)
-    }
-  }
-}
-
-function tooMuch(text: string): RpcError {
-  return new RpcError(RpcCode.INVALID_PARAMS, text)
-}
-
-function sizeOf(input: unknown): number {
-  return input instanceof Uint8Array ? input.length : Buffer.byteLength(toJson(input) ?? '')
-}
-
-/** Whether brackets are nested deeper. What came by the wire is no deeper than `maxJsonDepth`, so this ends soon. */
-function isDeeper(value: unknown, levels: number): boolean {
-  if (levels === Infinity || value instanceof Uint8Array || (!Array.isArray(value) && !isObject(value))) return false
-  return levels <= 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
 }

@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import * as v from 'valibot'
 import { InvalidInputError, type MethodOptions } from '../../kernel/index.js'
 
@@ -30,6 +31,14 @@ const methodOptions = v.object({
     })
   )
 })
+
+/** What is given as a schema, if it is one. Throws `ERR_INVALID_INPUT`. */
+export function checkSchema(name: string, schema: unknown): StandardSchemaV1 | undefined {
+  if (schema === undefined) return undefined
+  const candidate: Partial<StandardSchemaV1> | null = schema
+  if (typeof candidate?.['~standard']?.validate === 'function') return candidate as StandardSchemaV1
+  throw new InvalidInputError(`method ${name}: input and output are Standard Schemas (such as those of zod or valibot)`)
+}
 
 /** The options of a method, checked. Throws `ERR_INVALID_INPUT` that says which of them cannot be. */
 export function checkOptions(name: string, options: MethodOptions): MethodOptions {

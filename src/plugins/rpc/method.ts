@@ -5,13 +5,15 @@ import {
   type Clock,
   type Manifest,
   type MethodKind,
-  type MethodOptions
+  type MethodOptions,
+  type MethodSchemas
 } from '../../kernel/index.js'
 import { ruled } from './access.js'
 import { limited } from './limits.js'
 import { callerKind, handlerKind, handleWithClass } from './matrix.js'
-import { checkOptions } from './method-options.js'
+import { checkOptions, checkSchema } from './method-options.js'
 import type { ServedCall } from './served-call.js'
+import { validated } from './validation.js'
 
 /** Runs a handler. What it returns depends on the kind; see `Handlers` of the contract. */
 export type Run = (call: ServedCall, input: unknown, body?: ReadableStream<Uint8Array>) => unknown
@@ -46,7 +48,7 @@ export function offeredMethod(
   defaults: MethodOptions | undefined,
   clock: Clock
 ): OfferedMethod {
-  const { kind, run, own } = handlerOf(name, given)
+  const { kind, run, own, input } = handlerOf(name, given)
   const options = checkOptions(name, { ...defaults, ...own })
   return {
     name,
@@ -56,13 +58,20 @@ export function offeredMethod(
     idempotent: options.idempotent === true,
     hidden: options.hidden === true,
     calls: new Set(),
-    run: guarded({ name, kind }, run, options, clock)
+    run: guarded({ name, kind }, run, options, input, clock)
   }
 }
 
 /** A handler behind what is checked of each call; the handler itself if that is nothing. */
-function guarded(method: MethodName, run: Run, { allow, limits, hidden }: MethodOptions, clock: Clock): Run {
-  const within = limits === undefined ? run : limited(method, run, limits, clock)
+function guarded(
+  method: MethodName,
+  run: Run,
+  { allow, limits, hidden }: MethodOptions,
+  input: MethodSchemas['input'],
+  clock: Clock
+): Run {
+  const valid = input === undefined ? run : validated(method, run, input)
+  const within = limits === undefined ? valid : limited(method, valid, limits, clock)
   return allow === undefined ? within : ruled(method, within, allow, hidden === true)
 }
 
@@ -70,7 +79,7 @@ function guarded(method: MethodName, run: Run, { allow, limits, hidden }: Method
 function handlerOf(
   name: string,
   given: AnyMethod | ClassHandler
-): { readonly kind: MethodKind; readonly run: Run; readonly own: MethodOptions } {
+): { readonly kind: MethodKind; readonly run: Run; readonly own: MethodOptions } & Pick<MethodSchemas, 'input'> {
   const classKind = handlerKind(given)
   if (classKind !== undefined) {
     const handler = given as ClassHandler
@@ -86,7 +95,7 @@ function handlerOf(
   const handle = method.handle as (...parameters: unknown[]) => unknown
   const run: Run =
     method.kind === 'raw' ? (call, input, body) => handle(input, body, call) : (call, input) => handle(input, call)
-  return { kind: method.kind as MethodKind, run, own: method }
+  return { kind: method.kind as MethodKind, run, own: method, input: checkSchema(name, method.input) }
 }
 
 /** The kind of a manifest's entry. Throws `ERR_INVALID_INPUT`. */

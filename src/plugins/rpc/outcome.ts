@@ -45,15 +45,22 @@ async function tapRaw(outcome: unknown, taps: Taps): Promise<unknown> {
       taps.over?.()
       return answer
     }
-    const result = taps.value === undefined ? answer.result : await taps.value(answer.result)
-    return { result, body: tapBody(answer.body, { ...taps, value: undefined as never }) }
+    try {
+      const result = taps.value === undefined ? answer.result : await taps.value(answer.result)
+      return { result, body: tapBody(answer.body, taps) }
+    } catch (error) {
+      void leave(iteratorOf(answer.body as AnyIterable<unknown>))
+      throw error
+    }
   } catch (error) {
     throw failed(taps, error)
   }
 }
 
-function tapBody(body: unknown, taps: Taps): unknown {
-  if (taps.failure === undefined && taps.over === undefined) return body
+/** The taps that are for values are not for bytes. */
+function tapBody(body: unknown, { failure, over }: Taps): unknown {
+  if (failure === undefined && over === undefined) return body
+  const taps = { ...(failure && { failure }), ...(over && { over }) }
   return body instanceof ReadableStream ? tapStream(body, taps) : new TappedItems(body as AnyIterable<unknown>, taps)
 }
 
@@ -79,6 +86,11 @@ function failed(taps: Taps, error: unknown): unknown {
   const failure = taps.failure === undefined ? error : taps.failure(error)
   taps.over?.(failure)
   return failure
+}
+
+/** The promise of an outcome as the outcome of a call: items are not waited for but by who reads them. */
+export function promised(kind: MethodKind, outcome: PromiseLike<unknown>): unknown {
+  return isStreamed(kind) ? new TappedItems(outcome as PromiseLike<AnyIterable<unknown>>, {}) : outcome
 }
 
 type Items = AsyncIterator<unknown> | Iterator<unknown>

@@ -20,7 +20,9 @@ import {
 import { callerOf } from './call.js'
 import { ConnectionServer } from './connection-server.js'
 import type { RpcEnvironment } from './environment.js'
+import { checkSchema } from './method-options.js'
 import { manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
+import { validAnswer } from './validation.js'
 
 /** All methods that are offered, and the connections on which they are. */
 export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
@@ -103,7 +105,11 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
     const { environment } = this
     const entries = Object.entries(manifest).map(([name, entry]) => {
       const method = wireName(name, options.namespace)
-      return [name, callerOf(manifestKind(name, entry), { environment, target, method })] as const
+      const kind = manifestKind(name, entry)
+      const call = callerOf(kind, { environment, target, method }) as (...parameters: unknown[]) => unknown
+      const output = checkSchema(name, 'output' in entry ? entry.output : undefined)
+      if (output === undefined) return [name, call] as const
+      return [name, (...parameters: unknown[]) => validAnswer(kind, call(...parameters), output)] as const
     })
     return Object.fromEntries(entries) as Client<M>
   }

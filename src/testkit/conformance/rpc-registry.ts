@@ -7,6 +7,7 @@ import { rpcErrorTests } from './rpc-errors.js'
 import { rpcFlowTests } from './rpc-flow.js'
 import { rpcLimitTests } from './rpc-limits.js'
 import { rpcRegisteringTests } from './rpc-registering.js'
+import { rpcSchemaTests } from './rpc-schemas.js'
 import { rpcViewTests } from './rpc-views.js'
 import type { TestRunner } from './runner.js'
 import { inTime, type TestTime, type Timed } from './timed.js'
@@ -69,6 +70,7 @@ export function rpcRegistryConformance({ name, create, describe, it }: RpcRegist
     rpcEndTests(rpcTest)
     rpcFlowTests(rpcTest)
     rpcLimitTests(rpcTest)
+    rpcSchemaTests(rpcTest)
   })
 }
 

@@ -1,4 +1,5 @@
 import { client, duplex, raw, server, unary, type RawResponse, type RpcRegistry } from '#src/kernel/index.js'
+import { z } from 'zod'
 import { UnaryCaller, UnaryHandler, type ContainerType } from '#src/plugins/rpc/index.js'
 
 // Checked by the compiler alone: nothing here is run.
@@ -72,6 +73,32 @@ export async function misuse(registry: RpcRegistry): Promise<void> {
   unary(() => 1, { allow: () => 'yes' })
   // @ts-expect-error a caller has no defaults for handlers
   registry.client(() => Promise.reject(new Error('never')), manifest, { defaults: {} })
+
+  const byte = z.number().max(255)
+  const checked = {
+    add: unary({ input: z.object({ n: z.string().transform(Number) }), output: byte }, ({ n }) => n),
+    count: server({ input: byte }, function* (to) {
+      yield String(to)
+    }),
+    all: client({ input: byte }, (numbers) => {
+      hasType<AsyncIterableIterator<number>>()(numbers, true)
+      return true
+    }),
+    remote: duplex({ output: z.string() })
+  }
+  const typed = registry.client(() => Promise.reject(new Error('never')), checked)
+  hasType<number>()(await typed.add({ n: '1' }), true)
+  // @ts-expect-error a wrong input by its schema
+  await typed.add({ n: 1 })
+  for await (const text of typed.count(3)) hasType<string>()(text, true)
+  hasType<boolean>()(await typed.all([1]), true)
+  for await (const text of typed.remote([])) hasType<string>()(text, true)
+  // @ts-expect-error an output that the schema does not take
+  unary({ output: byte }, () => 'text')
+  // @ts-expect-error a handler of something else than the schema gives
+  unary({ input: byte }, (text: string) => text)
+  // @ts-expect-error what is no schema
+  unary({ input: 'number' }, () => 1)
 
   // @ts-expect-error a handler that handles nothing
   class Missing extends UnaryHandler<ContainerType, null, null> {}
