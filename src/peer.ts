@@ -60,13 +60,14 @@ export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
   return {
     id,
     connect: (options) => connect(options),
-    rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options)
+    rpc: (manifest, options) => lastingClient(kernel, id, connect, manifest, options)
   }
 }
 
 /** A client that outlives restarts: each call goes through the registry that is there then. */
 function lastingClient<const M extends Manifest>(
   kernel: Kernel,
+  id: NodeId,
   connect: (options: Connecting) => Promise<Connection>,
   manifest: M,
   options?: ClientOptions
@@ -82,7 +83,8 @@ function lastingClient<const M extends Manifest>(
   const present = (): Clients => {
     const registry = kernel.resolve(RpcRegistry)
     if (made?.registry !== registry) {
-      const to = (target: typeof connect): Functions => registry.client(target, manifest, options) as never
+      const to = (target: typeof connect): Functions =>
+        registry.client(target, manifest, { ...options, peer: id }) as never
       made = { registry, clients: { careful: to(connect), bold: to(boldly), early: to(early) } }
     }
     return made.clients

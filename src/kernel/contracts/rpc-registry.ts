@@ -1,6 +1,7 @@
-import { PeerloomError } from '../../model/index.js'
+import { PeerloomError, type NodeId } from '../../model/index.js'
 import { token } from '../token.js'
 import type { Client, JsonValue, Manifest, MethodMap, MethodOptions } from './rpc-methods.js'
+import type { ClientMiddleware, ServerMiddleware } from './rpc-middleware.js'
 import type { Connection } from './transport.js'
 
 /** JSON-RPC 2.0 error codes, and ours in the range that it leaves to servers. They cross the wire and never change. */
@@ -51,9 +52,18 @@ export interface RegisterOptions {
   readonly namespace?: string
   /** What holds for every one of these methods, classes included, that does not say otherwise itself. */
   readonly defaults?: MethodOptions
+  /** Middleware of these methods, inside of what `use` of the registry has added; the first is the outermost. */
+  readonly use?: readonly ServerMiddleware[]
 }
 
-export type ClientOptions = Pick<RegisterOptions, 'namespace'>
+export interface ClientOptions {
+  /** As in `register`. */
+  readonly namespace?: string
+  /** Middleware of these calls, each made at once, repetitions too; the first is the outermost. */
+  readonly use?: readonly ClientMiddleware[]
+  /** Who is called: for middleware to know where the target is a function. */
+  readonly peer?: NodeId
+}
 
 /** A connection to call on, or a function that gives one when a call is made. */
 export type RpcTarget = Connection | ((options: { signal?: AbortSignal | undefined }) => Promise<Connection>)
@@ -73,10 +83,16 @@ export interface RpcRegistry {
    */
   register(methods: MethodMap, options?: RegisterOptions): () => void
   /**
-   * The methods of another node as functions. `namespace` as in `register`. Throws `ERR_INVALID_INPUT` for a name or an
+   * The methods of another node as functions. Throws `ERR_INVALID_INPUT` for a name or an
    * entry that cannot be. A target that is a function is asked for each call, and its rejection is the call's.
    */
   client<const M extends Manifest>(target: RpcTarget, manifest: M, options?: ClientOptions): Client<M>
+  /**
+   * Puts middleware around all methods of the node, whoever offers them, `kad.ping` included (`call.plugin` tells),
+   * those that are offered later too, until the returned function is called or the plugin stops that asked for it. The
+   * first is the outermost. Calls that are under way keep what they began with.
+   */
+  use(middleware: ServerMiddleware): () => void
   /**
    * What is offered now: each wire name, its kind, and the plugin that registered it (`application` if it was none).
    */

@@ -6,11 +6,14 @@ import {
   type Manifest,
   type MethodKind,
   type MethodOptions,
-  type MethodSchemas
+  type MethodSchemas,
+  type RegisterOptions,
+  type ServerMiddleware
 } from '../../kernel/index.js'
 import { ruled } from './access.js'
 import { limited } from './limits.js'
 import { callerKind, handlerKind, handleWithClass } from './matrix.js'
+import { checkMiddleware } from './middleware.js'
 import { checkOptions, checkSchema } from './method-options.js'
 import type { ServedCall } from './served-call.js'
 import { validated } from './validation.js'
@@ -35,7 +38,12 @@ export interface OfferedMethod extends MethodName {
   readonly hidden: boolean
   /** Calls under way. */
   readonly calls: Set<ServedCall>
-  readonly run: Run
+  /** Middleware of its registration. */
+  readonly use: readonly ServerMiddleware[]
+  /** The handler and what is checked before it. */
+  readonly inner: Run
+  /** The same behind all middleware that there is now. */
+  run: Run
 }
 
 const KINDS: readonly unknown[] = ['unary', 'client', 'server', 'duplex', 'raw']
@@ -45,11 +53,12 @@ export function offeredMethod(
   name: string,
   plugin: string,
   given: AnyMethod | ClassHandler,
-  defaults: MethodOptions | undefined,
+  { defaults, use }: Pick<RegisterOptions, 'defaults' | 'use'>,
   clock: Clock
 ): OfferedMethod {
   const { kind, run, own, input } = handlerOf(name, given)
   const options = checkOptions(name, { ...defaults, ...own })
+  const inner = guarded({ name, kind }, run, options, input, clock)
   return {
     name,
     kind,
@@ -58,7 +67,9 @@ export function offeredMethod(
     idempotent: options.idempotent === true,
     hidden: options.hidden === true,
     calls: new Set(),
-    run: guarded({ name, kind }, run, options, input, clock)
+    use: checkMiddleware(use),
+    inner,
+    run: inner
   }
 }
 

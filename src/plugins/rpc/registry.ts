@@ -15,18 +15,26 @@ import {
   type PerConsumer,
   type RegisterOptions,
   type RpcRegistry,
-  type RpcTarget
+  type RpcTarget,
+  type ServerMiddleware
 } from '../../kernel/index.js'
 import { callerOf } from './call.js'
 import { ConnectionServer } from './connection-server.js'
 import type { RpcEnvironment } from './environment.js'
+import { behind, callBehind, checkMiddleware } from './middleware.js'
 import { checkSchema } from './method-options.js'
 import { manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
 import { validAnswer } from './validation.js'
 
+/** Middleware, which may be added more than once. */
+interface Added {
+  readonly use: ServerMiddleware
+}
+
 /** All methods that are offered, and the connections on which they are. */
 export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
   readonly #methods = new Map<string, OfferedMethod>()
+  #middleware: readonly Added[] = []
   readonly #servers = new Map<Connection, ConnectionServer>()
 
   constructor(private readonly environment: RpcEnvironment) {}
@@ -52,6 +60,15 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
         return registry.methods
       },
       client: (target, manifest, options) => this.client(target, manifest, options),
+      use: (middleware) => {
+        if (over) throw new KernelError('ERR_STATE', `plugin ${consumer.name} has stopped: it cannot add middleware`)
+        const off = this.use(middleware)
+        const forget = consumer.defer(off, 'middleware')
+        return () => {
+          off()
+          forget()
+        }
+      },
       register: (methods, options) => {
         // Nobody would take them back.
         if (over) throw new KernelError('ERR_STATE', `plugin ${consumer.name} has stopped: it cannot offer methods`)
@@ -81,7 +98,7 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
 
   #add(plugin: string, methods: MethodMap, options: RegisterOptions = {}): OfferedMethod[] {
     const offered = Object.entries(methods).map(([name, method]) =>
-      offeredMethod(wireName(name, options.namespace), plugin, method, options.defaults, this.environment.clock)
+      offeredMethod(wireName(name, options.namespace), plugin, method, options, this.environment.clock)
     )
     for (const { name } of offered) {
       const other = this.#methods.get(name)
@@ -89,8 +106,30 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
         throw new InvalidInputError(`method ${name} is taken by plugin ${other.plugin}: use a namespace`)
       }
     }
-    for (const method of offered) this.#methods.set(method.name, method)
+    for (const method of offered) {
+      this.#methods.set(method.name, method)
+      this.#wrap(method)
+    }
     return offered
+  }
+
+  use(middleware: ServerMiddleware): () => void {
+    checkMiddleware([middleware])
+    const added = { use: middleware }
+    this.#setMiddleware([...this.#middleware, added])
+    return () => {
+      this.#setMiddleware(this.#middleware.filter((each) => each !== added))
+    }
+  }
+
+  #setMiddleware(middleware: readonly Added[]): void {
+    this.#middleware = middleware
+    for (const method of this.#methods.values()) this.#wrap(method)
+  }
+
+  #wrap(method: OfferedMethod): void {
+    const all = [...this.#middleware.map(({ use }) => use), ...method.use]
+    method.run = behind(all, method, method.inner, this.environment)
   }
 
   #offers(method: OfferedMethod): boolean {
@@ -103,13 +142,16 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
 
   client<const M extends Manifest>(target: RpcTarget, manifest: M, options: ClientOptions = {}): Client<M> {
     const { environment } = this
+    const use = checkMiddleware(options.use)
+    const peer = options.peer ?? (typeof target === 'function' ? undefined : target.peer)
     const entries = Object.entries(manifest).map(([name, entry]) => {
       const method = wireName(name, options.namespace)
       const kind = manifestKind(name, entry)
       const call = callerOf(kind, { environment, target, method }) as (...parameters: unknown[]) => unknown
       const output = checkSchema(name, 'output' in entry ? entry.output : undefined)
-      if (output === undefined) return [name, call] as const
-      return [name, (...parameters: unknown[]) => validAnswer(kind, call(...parameters), output)] as const
+      const checked =
+        output === undefined ? call : (...parameters: unknown[]) => validAnswer(kind, call(...parameters), output)
+      return [name, callBehind(use, { method, kind, peer }, checked, environment)] as const
     })
     return Object.fromEntries(entries) as Client<M>
   }

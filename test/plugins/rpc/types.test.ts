@@ -1,4 +1,15 @@
-import { client, duplex, raw, server, unary, type RawResponse, type RpcRegistry } from '#src/kernel/index.js'
+import {
+  client,
+  duplex,
+  raw,
+  server,
+  unary,
+  type Middleware,
+  type RawAnswer,
+  type RawResponse,
+  type RpcRegistry,
+  type ServerMiddleware
+} from '#src/kernel/index.js'
 import { z } from 'zod'
 import { UnaryCaller, UnaryHandler, type ContainerType } from '#src/plugins/rpc/index.js'
 
@@ -99,6 +110,26 @@ export async function misuse(registry: RpcRegistry): Promise<void> {
   unary({ input: byte }, (text: string) => text)
   // @ts-expect-error what is no schema
   unary({ input: 'number' }, () => 1)
+
+  registry.use(async (call) => {
+    hasType<string>()(call.plugin, true)
+    // @ts-expect-error middleware of a server has no options of a caller
+    call.options
+    if (call.kind === 'duplex') {
+      hasType<AsyncIterable<unknown>>()(call.input, true)
+      hasType<AsyncIterable<unknown>>()(await call.next(), true)
+    }
+    if (call.kind === 'raw') hasType<RawAnswer<unknown>>()(await call.next(), true)
+    // @ts-expect-error a stream of items takes a stream of items
+    if (call.kind === 'client') return call.next({ input: 7 })
+    return call.next()
+  })
+  const either: Middleware = (call) => call.next()
+  registry.register({}, { use: [either] })
+  registry.client(() => Promise.reject(new Error('never')), manifest, { use: [either] })
+  const ofServer: ServerMiddleware = (call) => call.next()
+  // @ts-expect-error middleware of the other side
+  registry.client(() => Promise.reject(new Error('never')), manifest, { use: [ofServer] })
 
   // @ts-expect-error a handler that handles nothing
   class Missing extends UnaryHandler<ContainerType, null, null> {}

@@ -301,5 +301,17 @@ const other = (): Error => new PeerloomError('ACME_OTHER', 'something else')
       const mute = Object.entries(manifest).map(([name, method]) => [name, { ...method, output: undefined }])
       return registry.client(target, Object.fromEntries(mute) as never, options)
     }
-  })
+  }),
+  'runs middleware in its order, on both sides, for calls of every kind, and tells each end': (registry) => ({
+    client: (target, manifest, options) => registry.client(target, manifest, { ...options, use: [] })
+  }),
+  'lets middleware refuse a call': (registry) => ({
+    register: (methods, options) => registry.register(methods, { ...options, use: [] })
+  }),
+  'takes the middleware of a plugin back when it stops': onViews((view) => ({
+    use: (middleware) => {
+      view.register({ stays: { kind: 'unary', handle: () => 1 } }, { use: [middleware] })
+      return () => undefined
+    }
+  }))
 }
