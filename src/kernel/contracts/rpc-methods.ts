@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { NodeId } from '../../model/index.js'
+import type { RpcErrorClass } from './rpc-errors.js'
 import type { AccessRule, MethodLimits } from './rpc-limits.js'
 
 /** Whatever JSON can say. A member that is `undefined` is left out. */
@@ -69,6 +70,8 @@ export interface MethodOptions {
   readonly idempotent?: boolean
   /** What it takes at a time, how often and how large; where it is offered. */
   readonly limits?: MethodLimits
+  /** Classes of the errors that it fails with, as which they arrive at a caller that knows them by this. */
+  readonly errors?: readonly RpcErrorClass[]
   /** Who may call it, where it is offered: everybody unless given. Others are told FORBIDDEN. */
   readonly allow?: AccessRule
   /** Whoever may not call it is told METHOD_NOT_FOUND instead, as if it were not there. */

@@ -1,51 +1,9 @@
-import { PeerloomError, type NodeId } from '../../model/index.js'
+import type { NodeId } from '../../model/index.js'
 import { token } from '../token.js'
-import type { Client, JsonValue, Manifest, MethodMap, MethodOptions } from './rpc-methods.js'
+import type { Client, Manifest, MethodMap, MethodOptions } from './rpc-methods.js'
+import type { RpcErrorClass } from './rpc-errors.js'
 import type { ClientMiddleware, ServerMiddleware } from './rpc-middleware.js'
 import type { Connection } from './transport.js'
-
-/** JSON-RPC 2.0 error codes, and ours in the range that it leaves to servers. They cross the wire and never change. */
-export const RpcCode = {
-  PARSE_ERROR: -32700,
-  INVALID_REQUEST: -32600,
-  METHOD_NOT_FOUND: -32601,
-  INVALID_PARAMS: -32602,
-  INTERNAL_ERROR: -32603,
-  /** The handler threw; message and data are its own. */
-  HANDLER_FAILED: -32000,
-  /** The call took longer than the shorter of both sides' limits. */
-  TIMEOUT: -32001,
-  /** The caller gave up, or the plugin that offers the method is stopping. */
-  CANCELLED: -32002,
-  /** The node has too much to do. */
-  BUSY: -32003,
-  /** The caller may not call this method. */
-  FORBIDDEN: -32004
-} as const
-
-export interface RpcErrorOptions extends ErrorOptions {
-  readonly data?: JsonValue | undefined
-  /** Made by this side, not received from the other. */
-  readonly local?: boolean
-}
-
-/**
- * A call failed. A handler throws it to choose what its caller sees; a caller is given it with what the handler said.
- * `rpcCode` is the JSON-RPC code, `data` whatever the handler attached. Never carries a stack trace over the wire.
- */
-export class RpcError extends PeerloomError {
-  override readonly name = 'RpcError'
-  readonly data: JsonValue | undefined
-
-  constructor(
-    readonly rpcCode: number,
-    message: string,
-    options: RpcErrorOptions = {}
-  ) {
-    super(rpcCode === RpcCode.TIMEOUT ? 'ERR_RPC_TIMEOUT' : 'ERR_RPC', message, options)
-    this.data = options.data
-  }
-}
 
 export interface RegisterOptions {
   /** Put before each name with a dot: `kad` makes `kad.ping`. Names are flat without it. */
@@ -61,6 +19,8 @@ export interface ClientOptions {
   readonly namespace?: string
   /** Middleware of these calls, each made at once, repetitions too; the first is the outermost. */
   readonly use?: readonly ClientMiddleware[]
+  /** Classes of errors for all of these methods, beside those that they name themselves. */
+  readonly errors?: readonly RpcErrorClass[]
   /** Who is called: for middleware to know where the target is a function. */
   readonly peer?: NodeId
 }

@@ -20,6 +20,7 @@ const methodOptions = v.object({
   idempotent: v.optional(v.boolean()),
   hidden: v.optional(v.boolean()),
   allow: v.optional(isFunction),
+  errors: v.optional(v.array(v.unknown())),
   limits: v.optional(
     v.strictObject({
       rate: v.optional(rate),

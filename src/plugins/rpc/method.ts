@@ -11,6 +11,7 @@ import {
   type ServerMiddleware
 } from '../../kernel/index.js'
 import { ruled } from './access.js'
+import { errorClasses } from './error-classes.js'
 import { limited } from './limits.js'
 import { callerKind, handlerKind, handleWithClass } from './matrix.js'
 import { checkMiddleware } from './middleware.js'
@@ -58,6 +59,7 @@ export function offeredMethod(
 ): OfferedMethod {
   const { kind, run, own, input } = handlerOf(name, given)
   const options = checkOptions(name, { ...defaults, ...own })
+  errorClasses(name, options.errors)
   const inner = guarded({ name, kind }, run, options, input, clock)
   return {
     name,

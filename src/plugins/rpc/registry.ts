@@ -18,13 +18,12 @@ import {
   type RpcTarget,
   type ServerMiddleware
 } from '../../kernel/index.js'
+import { withAnswer } from './answer.js'
 import { callerOf } from './call.js'
 import { ConnectionServer } from './connection-server.js'
 import type { RpcEnvironment } from './environment.js'
 import { behind, callBehind, checkMiddleware } from './middleware.js'
-import { checkSchema } from './method-options.js'
 import { manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
-import { validAnswer } from './validation.js'
 
 /** Middleware, which may be added more than once. */
 interface Added {
@@ -148,10 +147,8 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
       const method = wireName(name, options.namespace)
       const kind = manifestKind(name, entry)
       const call = callerOf(kind, { environment, target, method }) as (...parameters: unknown[]) => unknown
-      const output = checkSchema(name, 'output' in entry ? entry.output : undefined)
-      const checked =
-        output === undefined ? call : (...parameters: unknown[]) => validAnswer(kind, call(...parameters), output)
-      return [name, callBehind(use, { method, kind, peer }, checked, environment)] as const
+      const wanted = withAnswer(name, kind, entry, options, call)
+      return [name, callBehind(use, { method, kind, peer }, wanted, environment)] as const
     })
     return Object.fromEntries(entries) as Client<M>
   }

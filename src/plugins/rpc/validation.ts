@@ -1,9 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { RpcCode, RpcError, type JsonValue, type MethodKind } from '../../kernel/index.js'
+import { RpcCode, RpcError, type JsonValue } from '../../kernel/index.js'
 import { withChecked } from './checked-input.js'
 import { isThenable } from './item-iterator.js'
 import type { MethodName, Run } from './method.js'
-import { tap } from './outcome.js'
 
 /** What a schema may say of one value; whatever more it says stays here. */
 export const MAX_ISSUES = 16
@@ -17,11 +16,11 @@ export function validated(method: MethodName, run: Run, schema: StandardSchemaV1
   return withChecked(method, run, (input) => valid(schema, input, refusal))
 }
 
-/** What a call gives, as its schema gives it. Anything else ends it with INTERNAL_ERROR and the issues. */
-export function validAnswer(kind: MethodKind, outcome: unknown, schema: StandardSchemaV1): unknown {
+/** A value that a peer answered, as its schema gives it, now or later. Fails with INTERNAL_ERROR and the issues. */
+export function validAnswer(schema: StandardSchemaV1, value: unknown): unknown {
   const refusal: Refusal = (text, data) =>
     new RpcError(RpcCode.INTERNAL_ERROR, `not the answer that was expected: ${text}`, { data, local: true })
-  return tap(kind, outcome, { value: (value) => valid(schema, value, refusal) })
+  return valid(schema, value, refusal)
 }
 
 function valid(schema: StandardSchemaV1, value: unknown, refusal: Refusal): unknown {

@@ -7,6 +7,8 @@ import {
   type Middleware,
   type RawAnswer,
   type RawResponse,
+  RpcError,
+  type RpcErrorOptions,
   type RpcRegistry,
   type ServerMiddleware
 } from '#src/kernel/index.js'
@@ -130,6 +132,18 @@ export async function misuse(registry: RpcRegistry): Promise<void> {
   const ofServer: ServerMiddleware = (call) => call.next()
   // @ts-expect-error middleware of the other side
   registry.client(() => Promise.reject(new Error('never')), manifest, { use: [ofServer] })
+
+  class Known extends RpcError {
+    static readonly rpcCode = 1
+    constructor(message: string, options?: RpcErrorOptions) {
+      super(Known.rpcCode, message, options)
+    }
+  }
+  unary(() => 1, { errors: [Known] })
+  // @ts-expect-error a class without a code
+  unary(() => 1, { errors: [RpcError] })
+  // @ts-expect-error errors that are no RpcError
+  registry.client(() => Promise.reject(new Error('never')), manifest, { errors: [TypeError] })
 
   // @ts-expect-error a handler that handles nothing
   class Missing extends UnaryHandler<ContainerType, null, null> {}

@@ -134,6 +134,9 @@ const other = (): Error => new PeerloomError('ACME_OTHER', 'something else')
   'tells the caller of another error by its message, and of a bad input by its code': onFailure((error) =>
     error instanceof RpcError ? new RpcError(RpcCode.HANDLER_FAILED, error.message) : error
   ),
+  'gives an error as an instance of the class that the caller has for its code': (registry) => ({
+    client: (target, manifest, options) => registry.client(target, manifest, { ...options, errors: [] })
+  }),
   'sends no stack': onHandlers((handle) => (...parameters) => {
     try {
       return handle(...parameters)
