@@ -16,6 +16,7 @@ import {
   type Connection,
   type Kernel,
   type Manifest,
+  type MethodDescription,
   type PoolDialOptions
 } from './kernel/index.js'
 import { Contact, type NodeId } from './model/index.js'
@@ -40,6 +41,8 @@ export interface Peer {
    * call of an `idempotent` method may be sent before the peer has answered, where the transport allows early data.
    */
   rpc<const M extends Manifest>(manifest: M, options?: ClientOptions): Client<M>
+  /** What the peer offers to this node, by its own account: names, kinds, deadlines and limits. */
+  methods(options?: CallOptions): Promise<MethodDescription[]>
   /** A live connection to the peer; rejects with a `ConnectError`. */
   connect(options?: Cancellable): Promise<Connection>
 }
@@ -60,6 +63,8 @@ export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
   return {
     id,
     connect: (options) => connect(options),
+    methods: (options) =>
+      repeatedly(kernel, options?.signal, () => kernel.resolve(RpcRegistry).methodsOf(connect, options)),
     rpc: (manifest, options) => lastingClient(kernel, id, connect, manifest, options)
   }
 }

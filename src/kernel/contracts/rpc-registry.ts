@@ -1,7 +1,8 @@
 import type { NodeId } from '../../model/index.js'
 import { token } from '../token.js'
-import type { Client, Manifest, MethodMap, MethodOptions } from './rpc-methods.js'
+import type { CallOptions, Client, Manifest, MethodKind, MethodMap, MethodOptions } from './rpc-methods.js'
 import type { RpcErrorClass } from './rpc-errors.js'
+import type { MethodLimits } from './rpc-limits.js'
 import type { ClientMiddleware, ServerMiddleware } from './rpc-middleware.js'
 import type { Connection } from './transport.js'
 
@@ -23,6 +24,17 @@ export interface ClientOptions {
   readonly errors?: readonly RpcErrorClass[]
   /** Who is called: for middleware to know where the target is a function. */
   readonly peer?: NodeId
+}
+
+/** What a peer says of one of its methods. */
+export interface MethodDescription {
+  /** The name on the wire. */
+  readonly name: string
+  readonly kind: MethodKind
+  /** Milliseconds that a call may take, if the method has a limit of its own. */
+  readonly timeoutMs?: number
+  readonly idempotent?: boolean
+  readonly limits?: MethodLimits
 }
 
 /** A connection to call on, or a function that gives one when a call is made. */
@@ -47,6 +59,11 @@ export interface RpcRegistry {
    * entry that cannot be. A target that is a function is asked for each call, and its rejection is the call's.
    */
   client<const M extends Manifest>(target: RpcTarget, manifest: M, options?: ClientOptions): Client<M>
+  /**
+   * What another node offers to this one, by its own account (`rpc.methods`): what this node may not call is not there.
+   * Rejects as a unary call does; with METHOD_NOT_FOUND if that node lists nothing.
+   */
+  methodsOf(target: RpcTarget, options?: CallOptions): Promise<MethodDescription[]>
   /**
    * Puts middleware around all methods of the node, whoever offers them, `kad.ping` included (`call.plugin` tells),
    * those that are offered later too, until the returned function is called or the plugin stops that asked for it. The

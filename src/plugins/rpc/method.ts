@@ -39,6 +39,7 @@ export interface OfferedMethod extends MethodName {
   readonly hidden: boolean
   /** Calls under way. */
   readonly calls: Set<ServedCall>
+  readonly options: MethodOptions
   /** Middleware of its registration. */
   readonly use: readonly ServerMiddleware[]
   /** The handler and what is checked before it. */
@@ -68,6 +69,7 @@ export function offeredMethod(
     timeoutMs: options.timeoutMs,
     idempotent: options.idempotent === true,
     hidden: options.hidden === true,
+    options,
     calls: new Set(),
     use: checkMiddleware(use),
     inner,

@@ -21,6 +21,8 @@ export const rpcOptions = v.strictObject({
   maxJsonDepth: v.optional(v.pipe(v.number(), v.integer(), v.minValue(4), v.maxValue(1000)), 64),
   /** Calls served at a time for one connection; those beyond are answered with BUSY. */
   maxConcurrentCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 1000),
+  /** Whether peers may ask (`rpc.methods`) which methods they may call. */
+  listMethods: v.optional(v.boolean(), true),
   /** Calls served at a time on all connections; those beyond are answered with BUSY. */
   maxTotalCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 10_000),
   /**

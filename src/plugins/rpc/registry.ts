@@ -6,11 +6,13 @@ import {
   KernelError,
   RpcCode,
   RpcError,
+  type CallOptions,
   type Client,
   type ClientOptions,
   type Connection,
   type Consumer,
   type Manifest,
+  type MethodDescription,
   type MethodMap,
   type PerConsumer,
   type RegisterOptions,
@@ -22,6 +24,7 @@ import { withAnswer } from './answer.js'
 import { callerOf } from './call.js'
 import { ConnectionServer } from './connection-server.js'
 import type { RpcEnvironment } from './environment.js'
+import { introspection, METHODS, methodsOf } from './introspection.js'
 import { behind, callBehind, checkMiddleware } from './middleware.js'
 import { manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
 
@@ -36,10 +39,18 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
   #middleware: readonly Added[] = []
   readonly #servers = new Map<Connection, ConnectionServer>()
 
-  constructor(private readonly environment: RpcEnvironment) {}
+  constructor(private readonly environment: RpcEnvironment) {
+    const { clock, options } = environment
+    if (options.listMethods)
+      this.#methods.set(
+        METHODS,
+        introspection(() => this.#methods.values(), clock)
+      )
+  }
 
   get methods(): RpcRegistry['methods'] {
-    return [...this.#methods.values()].map(({ name, kind, plugin }) => ({ name, kind, plugin }))
+    const all = [...this.#methods.values()].filter(({ name }) => name !== METHODS)
+    return all.map(({ name, kind, plugin }) => ({ name, kind, plugin }))
   }
 
   /** A view whose methods, and calls to them, end with its consumer. */
@@ -59,6 +70,7 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
         return registry.methods
       },
       client: (target, manifest, options) => this.client(target, manifest, options),
+      methodsOf: (target, options) => this.methodsOf(target, options),
       use: (middleware) => {
         if (over) throw new KernelError('ERR_STATE', `plugin ${consumer.name} has stopped: it cannot add middleware`)
         const off = this.use(middleware)
@@ -151,6 +163,10 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
       return [name, callBehind(use, { method, kind, peer }, wanted, environment)] as const
     })
     return Object.fromEntries(entries) as Client<M>
+  }
+
+  methodsOf(target: RpcTarget, options?: CallOptions): Promise<MethodDescription[]> {
+    return methodsOf(this.environment, target, options)
   }
 
   /** Answers the calls of a connection from now on. */

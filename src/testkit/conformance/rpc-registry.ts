@@ -6,6 +6,7 @@ import { rpcEndTests } from './rpc-ends.js'
 import { rpcErrorTests } from './rpc-errors.js'
 import { rpcFlowTests } from './rpc-flow.js'
 import { rpcLimitTests } from './rpc-limits.js'
+import { rpcListingTests } from './rpc-listing.js'
 import { rpcMiddlewareTests } from './rpc-middleware.js'
 import { rpcRegisteringTests } from './rpc-registering.js'
 import { rpcSchemaTests } from './rpc-schemas.js'
@@ -73,6 +74,7 @@ export function rpcRegistryConformance({ name, create, describe, it }: RpcRegist
     rpcLimitTests(rpcTest)
     rpcSchemaTests(rpcTest)
     rpcMiddlewareTests(rpcTest)
+    rpcListingTests(rpcTest)
   })
 }
 

@@ -4,6 +4,7 @@ import {
   raw,
   server,
   unary,
+  type MethodDescription,
   type Middleware,
   type RawAnswer,
   type RawResponse,
@@ -144,6 +145,8 @@ export async function misuse(registry: RpcRegistry): Promise<void> {
   unary(() => 1, { errors: [RpcError] })
   // @ts-expect-error errors that are no RpcError
   registry.client(() => Promise.reject(new Error('never')), manifest, { errors: [TypeError] })
+
+  hasType<MethodDescription[]>()(await registry.methodsOf(() => Promise.reject(new Error('never'))), true)
 
   // @ts-expect-error a handler that handles nothing
   class Missing extends UnaryHandler<ContainerType, null, null> {}

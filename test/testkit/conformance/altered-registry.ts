@@ -100,6 +100,7 @@ export function plain(registry: RpcRegistry) {
     register: registry.register.bind(registry),
     client: registry.client.bind(registry),
     use: registry.use.bind(registry),
+    methodsOf: registry.methodsOf.bind(registry),
     get methods() {
       return registry.methods
     }

@@ -316,5 +316,6 @@ const other = (): Error => new PeerloomError('ACME_OTHER', 'something else')
       view.register({ stays: { kind: 'unary', handle: () => 1 } }, { use: [middleware] })
       return () => undefined
     }
-  }))
+  })),
+  'lists to a peer what that may call, and nothing else': deafTo('allow')
 }
