@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { NodeId } from '../../model/index.js'
+import type { CallPolicies } from './rpc-policies.js'
 import type { RpcErrorClass } from './rpc-errors.js'
 import type { AccessRule, MethodLimits } from './rpc-limits.js'
 
@@ -176,7 +177,7 @@ export interface TimerLike {
   getTimeout(): number
 }
 
-export interface CallOptions {
+export interface CallOptions extends CallPolicies {
   readonly signal?: AbortSignal | undefined
   /** How long the call may take: milliseconds, or a timer that has them. The shorter of both sides' limits wins. */
   readonly timer?: number | TimerLike | undefined

@@ -4,6 +4,7 @@ import type { CallOptions, Client, Manifest, MethodKind, MethodMap, MethodOption
 import type { RpcErrorClass } from './rpc-errors.js'
 import type { MethodLimits } from './rpc-limits.js'
 import type { ClientMiddleware, ServerMiddleware } from './rpc-middleware.js'
+import type { CallPolicies } from './rpc-policies.js'
 import type { Connection } from './transport.js'
 
 export interface RegisterOptions {
@@ -15,7 +16,8 @@ export interface RegisterOptions {
   readonly use?: readonly ServerMiddleware[]
 }
 
-export interface ClientOptions {
+/** `retry` and `hedge` are for those of the methods that are unary and marked `idempotent`. */
+export interface ClientOptions extends CallPolicies {
   /** As in `register`. */
   readonly namespace?: string
   /** Middleware of these calls, each made at once, repetitions too; the first is the outermost. */

@@ -1,4 +1,4 @@
-import type { Clock, PluginContext } from '../../kernel/index.js'
+import type { Clock, PluginContext, Random } from '../../kernel/index.js'
 import type { ByteBudgets } from './byte-budget.js'
 import type { Load } from './load.js'
 import type { OutgoingCall } from './outgoing-call.js'
@@ -7,6 +7,7 @@ import type { RpcSettings } from './options.js'
 /** What calls of both directions share. */
 export interface RpcEnvironment {
   readonly clock: Clock
+  readonly random: Random
   readonly options: RpcSettings
   readonly emit: PluginContext['events']['emit']
   /** What the unfinished messages on each connection must fit into. */

@@ -35,9 +35,10 @@ export const rpc = definePlugin({
   provides: { rpc: RpcRegistry },
   config: rpcOptions,
   start({ pool }, context) {
-    const { clock, config, events } = context
+    const { clock, config, events, random } = context
     const environment: RpcEnvironment = {
       clock,
+      random,
       options: config,
       emit: events.emit,
       budgets: new ByteBudgets(config.maxIncomingBytes),

@@ -2,6 +2,7 @@ import {
   abortReason,
   CloseCode,
   ConnectionClosedError,
+  InvalidInputError,
   PeerloomError,
   RpcCode,
   RpcError,
@@ -42,7 +43,10 @@ export class OutgoingCall implements BodySink {
     input: unknown
   ) {
     if (environment.closed !== undefined) throw environment.closed
-    const { signal, timer } = options ?? {}
+    const { signal, timer, retry, hedge } = options ?? {}
+    if (retry !== undefined || hedge !== undefined) {
+      throw new InvalidInputError('retry and hedge are for unary calls of methods that are marked idempotent')
+    }
     const own = timer === undefined ? environment.options.defaultTimeoutMs : timerLimit(timer)
     if (signal?.aborted === true) throw abortReason(signal)
     this.deadline = new Deadline(environment.clock, Math.min(own, inputLimit(input)), () => {

@@ -1,12 +1,15 @@
 import {
   AbortError,
+  checkPolicies,
   CloseCode,
   forPlugin,
   InvalidInputError,
   KernelError,
   RpcCode,
   RpcError,
+  withPolicies,
   type CallOptions,
+  type CallPolicies,
   type Client,
   type ClientOptions,
   type Connection,
@@ -18,7 +21,8 @@ import {
   type RegisterOptions,
   type RpcRegistry,
   type RpcTarget,
-  type ServerMiddleware
+  type ServerMiddleware,
+  type UnaryCall
 } from '../../kernel/index.js'
 import { withAnswer } from './answer.js'
 import { callerOf } from './call.js'
@@ -154,13 +158,20 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
   client<const M extends Manifest>(target: RpcTarget, manifest: M, options: ClientOptions = {}): Client<M> {
     const { environment } = this
     const use = checkMiddleware(options.use)
+    const policies: CallPolicies = { retry: options.retry, hedge: options.hedge }
+    checkPolicies(policies)
     const peer = options.peer ?? (typeof target === 'function' ? undefined : target.peer)
     const entries = Object.entries(manifest).map(([name, entry]) => {
       const method = wireName(name, options.namespace)
       const kind = manifestKind(name, entry)
       const call = callerOf(kind, { environment, target, method }) as (...parameters: unknown[]) => unknown
       const wanted = withAnswer(name, kind, entry, options, call)
-      return [name, callBehind(use, { method, kind, peer }, wanted, environment)] as const
+      const intercepted = callBehind(use, { method, kind, peer }, wanted, environment)
+      const mayRepeat = kind === 'unary' && 'idempotent' in entry && entry.idempotent
+      return [
+        name,
+        mayRepeat ? withPolicies(intercepted as UnaryCall, policies, () => environment) : intercepted
+      ] as const
     })
     return Object.fromEntries(entries) as Client<M>
   }

@@ -5,7 +5,7 @@ import { ByteBudgets } from '#src/plugins/rpc/byte-budget.js'
 import { Load } from '#src/plugins/rpc/load.js'
 import { rpcOptions } from '#src/plugins/rpc/options.js'
 import { Registry } from '#src/plugins/rpc/registry.js'
-import { VirtualClock } from '#src/testkit/index.js'
+import { seededRandom, VirtualClock } from '#src/testkit/index.js'
 import { makePair, rejection, type Pair } from './harness.js'
 
 const one = unary(() => 1)
@@ -13,6 +13,7 @@ const one = unary(() => 1)
 const bare = () =>
   new Registry({
     clock: new VirtualClock(),
+    random: seededRandom(1),
     options: parse(rpcOptions, {}),
     emit: () => undefined,
     budgets: new ByteBudgets(Infinity),

@@ -148,6 +148,12 @@ export async function misuse(registry: RpcRegistry): Promise<void> {
 
   hasType<MethodDescription[]>()(await registry.methodsOf(() => Promise.reject(new Error('never'))), true)
 
+  await remote.square({ value: 1 }, { retry: { attempts: 2 }, hedge: { afterMs: 10 } })
+  // @ts-expect-error a hedge without its time
+  await remote.square({ value: 1 }, { hedge: { max: 2 } })
+  // @ts-expect-error codes are numbers
+  registry.client(() => Promise.reject(new Error('never')), manifest, { retry: { codes: ['BUSY'] } })
+
   // @ts-expect-error a handler that handles nothing
   class Missing extends UnaryHandler<ContainerType, null, null> {}
   registry.register({ missing: new Missing({}) })
