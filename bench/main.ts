@@ -5,9 +5,10 @@ import { parseOptions, UsageError, type Options } from './options.js'
 import { makeResult, toTable, type Report, type Result } from './report.js'
 import { runCase } from './run.js'
 import { kernel } from './suites/kernel.js'
+import { rpc } from './suites/rpc.js'
 import { transport } from './suites/transport.js'
 
-const SUITES = [kernel, transport]
+const SUITES = [kernel, transport, rpc]
 
 async function main({ suite, json, rounds, quick, peers, install }: Options): Promise<void> {
   const complaint = install || (peers.size > 0 && !isInstalled()) ? installPeers() : undefined

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { PEERS_FOLDER } from './nodes.js'
 import type { Figure, Variant } from './suite.js'
+import type { Settings as RpcSettings } from './rpc/contender.js'
 import type { Settings } from './transport/contender.js'
 
 /** Milliseconds after which a program counts as hanging. */
@@ -11,8 +12,10 @@ const TIMEOUT_MS = 120_000
 /** Characters of what a failed program said that are told. */
 const MAX_SAID = 600
 
-/** One of our programs, which are compiled. */
-export const ours = (name: string): string => fileURLToPath(new URL(`ours/${name}.js`, import.meta.url))
+/** A program of the bench, which is compiled. */
+export const bench = (name: string): string => fileURLToPath(new URL(`${name}.js`, import.meta.url))
+/** One of our programs. */
+export const ours = (name: string): string => bench(`ours/${name}`)
 /** A peer's program. They are plain JavaScript, since their packages and types are not always installed. */
 export const peers = (name: string): string => `${PEERS_FOLDER}peers/${name}.mjs`
 
@@ -63,6 +66,50 @@ export function meeting(contender: string, { measure, amount, settings = {} }: M
       ) as Figure
     } finally {
       server.kill('SIGKILL')
+    }
+  }
+}
+
+/** Calls that two processes make; see rpc/. */
+export interface Calling {
+  /** A name in rpc/measures.ts. */
+  readonly measure: string
+  /** What it counts in; the amounts for short runs and others. */
+  readonly amount: { readonly quick: number; readonly full: number }
+  readonly settings?: RpcSettings
+  /** Milliseconds that it may take; those of a meeting unless given. */
+  readonly budgetMs?: { readonly quick: number; readonly full: number }
+  /** A link that is slow and loses datagrams. */
+  readonly link?: { readonly rttMs: number; readonly loss: number }
+}
+
+/** A measure between a server and a client of one contender, each a process of its own, and a relay between them if asked for. */
+export function calling(
+  contender: string,
+  { measure, amount, settings = {}, budgetMs = MEETING_MS, link }: Calling
+): Variant {
+  return async ({ node, quick }) => {
+    const length = quick ? 'quick' : 'full'
+    const started: ChildProcess[] = []
+    const start = (binary: string, args: readonly string[]): ChildProcess => {
+      const child = spawn(binary, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+      started.push(child)
+      return child
+    }
+    try {
+      const relay =
+        link === undefined
+          ? undefined
+          : start(process.execPath, [bench('rpc/relay'), String(link.rttMs / 2), String(link.loss)])
+      const ports = relay === undefined ? {} : { relay: JSON.parse(await firstLine(relay)) as RpcSettings['relay'] }
+      const configuration = [contender, JSON.stringify({ ...settings, ...ports })]
+      const end = ['--no-warnings', bench('rpc/end')]
+      const where = await firstLine(start(node, [...end, 'serve', ...configuration]))
+      relay?.stdin?.write(`${(JSON.parse(where) as { port: number }).port}\n`)
+      const rest = [where, measure, String(amount[length]), String(budgetMs[length])]
+      return JSON.parse(await run(node, [...end, 'measure', ...configuration, ...rest])) as Figure
+    } finally {
+      for (const child of started) child.kill('SIGKILL')
     }
   }
 }

@@ -13,6 +13,8 @@ export interface Result {
   readonly limit?: { readonly what: string; readonly value: number; readonly share: number }
   /** Ours in other circumstances. */
   readonly also?: Readonly<Record<string, number>>
+  /** Peers that take no part in this case, and why. */
+  readonly without?: Readonly<Record<string, string>>
   /** The least and the greatest figure of each. */
   readonly spread: Readonly<Record<string, readonly [number, number]>>
   /** The operations that each did in all. */
@@ -33,7 +35,7 @@ export interface Report {
 
 /** Boils the figures of a case down. */
 export function makeResult(
-  { name, unit, better }: Case,
+  { name, unit, better, without }: Case,
   contestants: readonly Contestant[],
   versionOf: (node: string) => string
 ): Result {
@@ -57,6 +59,7 @@ export function makeResult(
       ? {}
       : { limit: { what: limit.name, value: significant(middle(limit)), share: compared(limit) } }),
     ...(inRole('also').length === 0 ? {} : { also: each((also) => significant(middle(also)), inRole('also')) }),
+    ...(without === undefined ? {} : { without }),
     spread: each((contestant) => spread(values(contestant))),
     counts: each(({ figures }) => figures.reduce((sum, { count }) => sum + count, 0)),
     nodes: each(({ node }) => versionOf(node))
@@ -94,6 +97,9 @@ export function toTable({ suite, rounds, node, cpus, results, failed }: Report):
     '',
     line(head),
     ...rows.map(line),
+    ...results.flatMap(({ name, without = {} }) =>
+      Object.entries(without).map(([peer, why]) => `\n${name} is without ${peer}: it ${why}`)
+    ),
     ...Object.entries(failed).map(([peer, why]) => `\n${peer} could not run: ${why}`)
   ].join('\n')
 }

@@ -28,6 +28,8 @@ export interface Case {
   readonly ours: Variant
   /** By the names that `--peers` takes. */
   readonly peers: Readonly<Record<string, Variant>>
+  /** Peers that take no part, and why. */
+  readonly without?: Readonly<Record<string, string>>
   /** Ours in other circumstances, always on the Node of the bench; told beside the others and compared with none. */
   readonly also?: Readonly<Record<string, Variant>>
   /** What no one can do better than, on the Node of the bench. */

@@ -33,6 +33,7 @@ import { connectionPool } from './plugins/connection-pool/index.js'
 import { connector } from './plugins/connector/index.js'
 import { identity } from './plugins/identity/index.js'
 import { kademlia } from './plugins/kademlia/index.js'
+import { paths } from './plugins/paths/index.js'
 import { quicTransport } from './plugins/quic-transport/index.js'
 import { rpc } from './plugins/rpc/index.js'
 import { selfContact } from './plugins/self-contact/index.js'
@@ -201,6 +202,7 @@ function standardPlugins(options: NodeOptions): Plugin[] {
     identity.with(keyFile === undefined ? { seed: Uint8Array.from(systemRandom.bytes(32)) } : { keyFile }),
     directory === undefined ? memoryStore : levelStore.with({ directory: join(directory, STORE_DIRECTORY) }),
     udp.with({ ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) }),
+    paths,
     quicTransport,
     connectionPool,
     rpc,

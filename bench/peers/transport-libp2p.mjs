@@ -5,10 +5,10 @@ import { createLibp2p } from 'libp2p'
 
 const PROTOCOL = '/bench/1'
 /** More than any case needs: the limits of connections and streams are not what is measured. */
-const PLENTY = 1_000_000
+export const PLENTY = 1_000_000
 const DIAL_TIMEOUT_MS = 10_000
 
-const transports = {
+export const transports = {
   tcp: async () => ({
     listen: '/ip4/127.0.0.1/tcp/0',
     transports: [(await import('@libp2p/tcp')).tcp()],
@@ -53,7 +53,7 @@ export const contender = (kind) => ({
   }
 })
 
-const start = (parts) =>
+export const start = (parts) =>
   createLibp2p({
     ...parts,
     connectionGater: { denyDialMultiaddr: () => false },

@@ -10,6 +10,11 @@ const HANDSHAKE_TIMEOUT_MS = 15_000
 const WINDOW_BYTES = 16 * 2 ** 20
 
 export async function serve(settings, accept) {
+  return JSON.stringify(await listen(settings, (stream) => accept(ductOf(stream))))
+}
+
+/** Gives every stream that others open to `take`. Returns the port. */
+export async function listen(settings, take) {
   const key = webcrypto.getRandomValues(new Uint8Array(32)).buffer
   const server = new QUICServer({
     crypto: { key, ops: { sign: async (...args) => sign(...args), verify } },
@@ -18,25 +23,32 @@ export async function serve(settings, accept) {
     logger
   })
   server.addEventListener(events.EventQUICServerConnection.name, ({ detail: connection }) => {
-    connection.addEventListener(events.EventQUICConnectionStream.name, ({ detail }) => accept(ductOf(detail)))
+    connection.addEventListener(events.EventQUICConnectionStream.name, ({ detail }) => take(detail))
   })
   await server.start()
-  return JSON.stringify(server.port)
+  return server.port
 }
 
 export async function client(where, settings) {
-  const [socket, config] = await Promise.all([openSocket(), configOf(settings)])
-  const crypto = { ops: { randomBytes: async (data) => void randomFillSync(new Uint8Array(data)) } }
+  const connect = await dialler(JSON.parse(where), settings)
   return async () => {
-    const client = await QUICClient.createQUICClient(
-      { host: '127.0.0.1', port: JSON.parse(where), socket, crypto, config, logger },
-      { timer: HANDSHAKE_TIMEOUT_MS }
-    )
+    const client = await connect()
     return {
       open: async () => ductOf(client.connection.newStream('bidi')),
       close: () => client.destroy({ force: true })
     }
   }
+}
+
+/** A client, which connects to a port of this machine each time that it is asked to. */
+export async function dialler(port, settings) {
+  const [socket, config] = await Promise.all([openSocket(), configOf(settings)])
+  const crypto = { ops: { randomBytes: async (data) => void randomFillSync(new Uint8Array(data)) } }
+  return () =>
+    QUICClient.createQUICClient(
+      { host: '127.0.0.1', port, socket, crypto, config, logger },
+      { timer: HANDSHAKE_TIMEOUT_MS }
+    )
 }
 
 async function openSocket() {
@@ -45,7 +57,7 @@ async function openSocket() {
   return socket
 }
 
-async function configOf({ datagramBytes }) {
+async function configOf({ datagramBytes, maxStreams }) {
   return {
     ...(await makeCertificate()),
     verifyPeer: true,
@@ -54,6 +66,7 @@ async function configOf({ datagramBytes }) {
     initialMaxData: WINDOW_BYTES,
     initialMaxStreamDataBidiLocal: WINDOW_BYTES / 2,
     initialMaxStreamDataBidiRemote: WINDOW_BYTES / 2,
+    ...(maxStreams === undefined ? {} : { initialMaxStreamsBidi: maxStreams }),
     ...(datagramBytes === undefined ? {} : { maxSendUdpPayloadSize: datagramBytes })
   }
 }

@@ -21,6 +21,7 @@ export const errorCodes = {
   ERR_KEY_LOG: 'the TLS key log cannot be written',
   ERR_RESOLVE: 'a host name cannot be resolved',
   ERR_DIAL: 'one address could not be connected to',
+  ERR_PATH: 'a connection cannot take a path, or nothing has answered over it in time',
   ERR_PEER_MISMATCH: 'the peer that answered is not the node that was dialled, or proves no node id',
   ERR_CONNECTION_CLOSED: 'the connection is closed',
   ERR_STREAM_RESET: 'the peer reset or stopped the stream; `streamCode` says why',

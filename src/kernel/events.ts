@@ -64,9 +64,23 @@ export interface EventMap {
   }
   /** A connection has ended. */
   'connection.closed': { peer: NodeId; connection: string; code: number; reason: string; by: 'us' | 'peer' | 'timeout' }
+  /** The peer has answered a probe over a path that was not known to work. `ms` is the round trip. */
+  'path.proved': PathDetails & { ms: number }
+  /** A connection takes another path; `by` says who decided so. `ms`, if known, is how long the move took. */
+  'path.moved': PathDetails & { before: { local: Address; remote: Address }; by: 'us' | 'peer'; ms?: number }
+  /** A path that is not in use is kept no more. */
+  'path.lost': PathDetails
 
   /** An incoming call was answered. `rpcCode` is the JSON-RPC error code, if it failed. */
   'rpc.served': { peer: NodeId; method: string; ms: number; rpcCode?: number }
+}
+
+/** A path of a connection: from one of this node's sockets to an address of the peer's. */
+interface PathDetails {
+  peer: NodeId
+  connection: string
+  local: Address
+  remote: Address
 }
 
 export type EventType = keyof EventMap
@@ -95,5 +109,10 @@ export function ofType<T extends EventType>(...types: readonly T[]): OperatorFun
 
 /** Emits an event as one plugin. */
 export interface EventEmitterOf {
-  <T extends EventType>(type: T, details: EventMap[T], options?: { attempt?: string | undefined }): void
+  /** @param details or what makes them, which is then asked only if anybody wants the event */
+  <T extends EventType>(
+    type: T,
+    details: EventMap[T] | (() => EventMap[T]),
+    options?: { attempt?: string | undefined }
+  ): void
 }

@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Observable } from 'rxjs'
 import type { Clock } from './clock.js'
 import { KernelError } from './errors.js'
-import type { EventEmitterOf, KernelEvent } from './events.js'
+import type { EventEmitterOf, EventOf, EventType, KernelEvent } from './events.js'
 import type { Logger } from './log.js'
 import type { Random } from './random.js'
 import { tokenName, type AnyToken, type MultiToken, type ProvidedType, type TokenType } from './token.js'
@@ -54,6 +54,8 @@ export interface PluginContext<C = unknown> {
   readonly events: {
     /** The kernel's event stream; a subscription made here ends at stop. */
     readonly stream: Observable<KernelEvent>
+    /** The same for events of some types: those of others then cost nothing. */
+    readonly of: <T extends EventType>(...types: readonly T[]) => Observable<EventOf<T>>
     /** Emits an event in this plugin's name. */
     readonly emit: EventEmitterOf
   }

@@ -2,7 +2,7 @@ import { ReplaySubject, takeUntil, tap, type Observable } from 'rxjs'
 import type { Clock, ClockTimer } from './clock.js'
 import { AbortError, DeadlineError, InvalidInputError, messageOf } from './errors.js'
 import type { EventHub } from './event-hub.js'
-import type { EventEmitterOf, KernelEvent } from './events.js'
+import type { EventEmitterOf } from './events.js'
 import { namedLogger, type Logger } from './log.js'
 import type { PluginContext } from './plugin.js'
 import type { Random } from './random.js'
@@ -218,11 +218,12 @@ export class Scope {
     // One that remembers, for a start that was given up and subscribes all the same.
     const ended = (this.#ended = new ReplaySubject<void>(1))
     if (this.#closed) ended.next()
-    const stream: Observable<KernelEvent> = hub.events.pipe(
-      takeUntil(ended),
-      tap({ subscribe: () => this.#subscriptions++, finalize: () => this.#subscriptions-- })
-    )
-    return { stream, emit }
+    const own = <T>(events: Observable<T>): Observable<T> =>
+      events.pipe(
+        takeUntil(ended),
+        tap({ subscribe: () => this.#subscriptions++, finalize: () => this.#subscriptions-- })
+      )
+    return { stream: own(hub.events), of: (...types) => own(hub.of(...types)), emit }
   }
 }
 

@@ -46,6 +46,31 @@ describe('the event stream', () => {
     expect(seen).to.deep.equal([['a thing', 'emitter', 'one', true]])
   })
 
+  it('makes an event only for those who want its type', async () => {
+    let made = 0
+    const lazy = definePlugin({
+      name: 'lazy',
+      start(_, { events }) {
+        const seen: string[] = []
+        events.of('plugin.started').subscribe(({ name }) => seen.push(name))
+        const emit = (): void => {
+          events.emit('test.happened', () => ({ what: `thing ${String(++made)}` }))
+        }
+        emit()
+        const wanting = events.of('test.happened', 'kernel.stopped').subscribe(({ type }) => seen.push(type))
+        emit()
+        wanting.unsubscribe()
+        emit()
+        expect([made, seen]).to.deep.equal([1, ['test.happened']])
+        return undefined
+      }
+    })
+    const kernel = kernelOf([lazy])
+    await kernel.start()
+    expect(kernel.describe().plugins[0]!.registrations).to.deep.equal([{ what: 'subscription to events', count: 1 }])
+    await kernel.stop()
+  })
+
   it('is not harmed by subscribers and operators that throw', async () => {
     const complaints: unknown[] = []
     const log = {

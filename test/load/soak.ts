@@ -44,16 +44,24 @@ async function soak(ms: number, seed: number): Promise<Run> {
       .catch((error: unknown) => void complaints.push(`${name}: ${String(error)}`))
       .then(() => void running.delete(done))
     running.add(done)
-    if (running.size >= MAX_ACTIONS) await Promise.race(running)
+    if (running.size >= MAX_ACTIONS && !(await settles(Promise.race(running), SETTLE_MS))) break
     await sleep(systemClock, random.int(MAX_PAUSE_MS))
   }
+  if (running.size >= MAX_ACTIONS && systemClock.monotonic() < end) complaints.push('nothing moves any more')
   const due = systemClock.monotonic() + SETTLE_MS
   while (world.pending.length > 0 && systemClock.monotonic() < due) await sleep(systemClock, POLL_MS)
   complaints.push(...world.pending)
-  await withDeadline(systemClock, PATIENCE_MS, () => Promise.all(running)).catch(() => undefined)
+  await settles(Promise.all(running), PATIENCE_MS)
   const tally = await world.stop()
   await Promise.all(running)
   return { actions, tally, complaints }
+}
+
+function settles(work: Promise<unknown>, ms: number): Promise<boolean> {
+  return withDeadline(systemClock, ms, () => work).then(
+    () => true,
+    () => false
+  )
 }
 
 const { values } = parseArgs({ options: { seconds: { type: 'string' }, seed: { type: 'string' } } })

@@ -54,9 +54,9 @@ export interface PoolStats {
  * The live connections of this node, one a peer. When both sides dial at once, both keep the connection that was
  * dialled by the side with the smaller node id; the other is drained and closed with `CloseCode.DUPLICATE`.
  *
- * A connection that nobody uses (no stream is open or has been opened) is closed with `CloseCode.IDLE` after a while; of
- * too many, the least useful is closed with `CloseCode.LIMIT`, or the newest refused. What a plugin wishes about peers,
- * connected or not, holds until it stops: each plugin has tags of its own.
+ * A connection that nobody uses (no stream is open or has been opened, no message has come or gone) is closed with
+ * `CloseCode.IDLE` after a while; of too many, the least useful is closed with `CloseCode.LIMIT`, or the newest refused.
+ * What a plugin wishes about peers, connected or not, holds until it stops: each plugin has tags of its own.
  *
  * A peer that was restarted does not say so. It is noticed when a connection is asked for: one that was silent for a
  * while is checked first, and nobody waits for long on one that has turned out dead.

@@ -2,10 +2,10 @@ import type { Address } from '../../model/index.js'
 import { token } from '../token.js'
 
 /**
- * Whom a datagram is for, told by its first byte (RFC 9443): 0x00–0x03 STUN, 0x20–0x3f our probes and relayed
+ * Whom a datagram is for, told by its first byte (RFC 9443): 0x00–0x03 STUN, 0x20–0x2f our probes, 0x30–0x3f relayed
  * datagrams, 0x40–0xff QUIC (its fixed bit, or a long header of another version). Anything else is dropped and counted.
  */
-export type DatagramClass = 'stun' | 'probe' | 'quic'
+export type DatagramClass = 'stun' | 'probe' | 'relay' | 'quic'
 
 /** The class of a datagram, or `undefined` for one that is for nobody. */
 export function classifyDatagram(data: Uint8Array): DatagramClass | undefined {
@@ -13,6 +13,7 @@ export function classifyDatagram(data: Uint8Array): DatagramClass | undefined {
   if (first === undefined) return undefined
   if (first >= 0x40) return 'quic'
   if (first <= 0x03) return 'stun'
+  if (first >= 0x30) return 'relay'
   return first >= 0x20 ? 'probe' : undefined
 }
 
@@ -35,6 +36,8 @@ export interface DatagramStats {
 export interface DatagramSocket {
   /** Where it is bound; `host` is `0.0.0.0` or `::` if it listens everywhere. */
   readonly local: Address
+  /** The largest datagram, in bytes, that it carries, where that is less than what the way to an address does. */
+  readonly maxDatagramBytes?: number
   /** IP families that it can send to: a dual-stack socket has both. */
   readonly families: ReadonlySet<4 | 6>
   /**

@@ -80,10 +80,10 @@ export interface MethodOptions {
 }
 
 /**
- * What the messages of a method are, by any Standard Schema; each side checks what the other has sent. Of a stream each
- * item is checked.
+ * What the messages of a method are: bytes, or JSON as any Standard Schema describes it. Each side checks what the other
+ * has sent; of a stream each item is checked.
  */
-export interface MethodSchemas<
+export interface MethodMessages<
   In extends StandardSchemaV1 = StandardSchemaV1,
   Out extends StandardSchemaV1 = StandardSchemaV1
 > {
@@ -91,14 +91,31 @@ export interface MethodSchemas<
   readonly input?: In | undefined
   /** Checked where the method is called; what it refuses fails with INTERNAL_ERROR, a `RpcError` of this side. */
   readonly output?: Out | undefined
+  /**
+   * Which messages are bytes, sent as they are and not in JSON: each message of that side is then a `Uint8Array`, a
+   * copy of its own. Raw methods have bytes anyway. Both sides must say the same; who gets anything else refuses it.
+   */
+  readonly binary?: Binary | undefined
 }
+
+/** The sides of a method whose messages are bytes. */
+export type Binary = 'input' | 'output' | 'both'
+
+/** The sides that may be bytes by their types. */
+type BinaryOf<I, O> = [I] extends [Uint8Array]
+  ? [O] extends [Uint8Array]
+    ? Binary
+    : 'input'
+  : [O] extends [Uint8Array]
+    ? 'output'
+    : never
 
 /**
  * A method: its kind, its types and, where it is offered, its handler. Without a handler it describes a method of
  * another node. Both sides can share one map of methods.
  */
 export interface Method<K extends MethodKind = MethodKind, I = unknown, O = unknown>
-  extends MethodOptions, MethodSchemas {
+  extends MethodOptions, MethodMessages {
   readonly kind: K
   readonly handle?: Handlers<I, O>[K]
   readonly [types]?: { input: I; output: O }
@@ -113,13 +130,16 @@ type OutputOf<S extends StandardSchemaV1> = StandardSchemaV1.InferOutput<S>
 
 /** Makes methods of one kind: from a handler and options, or the other way round, where schemas give the types. */
 export interface Define<K extends MethodKind> {
-  <I, O>(handle?: Handlers<I, O>[K], options?: MethodOptions): Method<K, I, O>
+  <I, O>(
+    handle?: Handlers<I, O>[K],
+    options?: MethodOptions & { readonly binary?: K extends 'raw' ? never : BinaryOf<I, O> }
+  ): Method<K, I, O>
   <In extends StandardSchemaV1, O>(
-    options: MethodOptions & { readonly input: In; readonly output?: undefined },
+    options: MethodOptions & { readonly input: In; readonly output?: undefined; readonly binary?: Binary },
     handle?: Handlers<OutputOf<In>, O>[K]
   ): Method<K, InputOf<In>, O>
   <Out extends StandardSchemaV1, In extends StandardSchemaV1 = StandardSchemaV1>(
-    options: MethodOptions & { readonly input?: In; readonly output: Out },
+    options: MethodOptions & { readonly input?: In; readonly output: Out; readonly binary?: Binary },
     handle?: Handlers<OutputOf<In>, InputOf<Out>>[K]
   ): Method<K, InputOf<In>, OutputOf<Out>>
 }

@@ -1,5 +1,8 @@
+import type { Observable } from 'rxjs'
 import { PeerloomError, type Address, type NodeId } from '../../model/index.js'
 import { token } from '../token.js'
+import type { DatagramSocket } from './datagrams.js'
+import type { Path, PathChange, ProbeOptions } from './paths.js'
 
 /**
  * Codes with which a connection or a stream is ended. They cross the wire, so they never change. Codes from 0x1000 on
@@ -136,6 +139,16 @@ export interface ConnectionStats {
   readonly openedStreams: number
   /** Streams that the peer has opened so far. */
   readonly acceptedStreams: number
+  /**
+   * How many more paths the connection can take in its life, moves of the peer included; `Infinity` if there is no
+   * limit.
+   */
+  readonly pathsLeft: number
+  /**
+   * It has lost for good much of what it was given: paths, or places for its streams. It works on, but a new connection
+   * should take its place.
+   */
+  readonly worn: boolean
 }
 
 /**
@@ -155,8 +168,30 @@ export interface Connection {
   readonly transport: string
   /** The protocol that both sides agreed on (ALPN), such as `peerloom/1`. */
   readonly protocol: string
-  /** Where the peer's datagrams come from now. */
+  /** The way that datagrams take now. */
+  readonly path: Path
+  /** The peer's end of `path`: where its datagrams come from now. */
   readonly remote: Address
+  /** Paths that were proved to work and have not failed since, `path` first; 8 at most. */
+  readonly paths: readonly Path[]
+  /** Hot: what becomes of the paths. Completes when the connection ends. */
+  readonly paths$: Observable<PathChange>
+  /**
+   * Asks whether the peer is reached at another address, or from another socket, by authenticated datagrams outside the
+   * connection, which goes on undisturbed. Resolves with the path on which the peer answered: its address there may be
+   * another one than was asked, if a NAT stands between. Rejects with `ERR_PATH` when nothing has answered in time or
+   * where there is nothing to probe with, `ERR_LIMIT`, {@link ConnectionClosedError} or the signal's reason.
+   */
+  probe(remote: Address, options?: ProbeOptions): Promise<Path>
+  /**
+   * Moves the connection, streams and all, to a path that `probe` or `paths` gave. The dialler moves by itself; the
+   * other side asks it to, over that path. Resolves once datagrams take it in both directions; rejects with `ERR_PATH`
+   * if they cannot, {@link ConnectionClosedError} or the signal's reason, and the connection stays where it was. The
+   * signal counts until the path is proved: the move itself runs to its end.
+   *
+   * It moves without being told when the path in use falls silent and another one works.
+   */
+  migrate(path: Path, options?: { signal?: AbortSignal | undefined }): Promise<void>
   /** When it was authenticated, by `Clock.monotonic`. */
   readonly openedAt: number
   /**
@@ -196,8 +231,8 @@ export interface Connection {
   /** The longest message, in bytes, that can be sent now; 0 if the peer takes none, or the connection has ended. */
   readonly maxMessageBytes: number
   /**
-   * Takes the messages that the peer sends; each is the handler's to keep. Without one the newest few wait here. Setting
-   * it again replaces the handler; `undefined` lets new ones wait again.
+   * Takes the messages that the peer sends; each is the handler's to keep. Without one the newest few wait here, and
+   * until the handshake is done all do. Setting it again replaces the handler; `undefined` lets new ones wait again.
    */
   onMessage: ((message: Uint8Array) => void) | undefined
   /** Closes at once; the peer sees code and reason. Streams fail with {@link ConnectionClosedError}. Idempotent. */
@@ -217,6 +252,8 @@ export interface Connection {
 
 export interface DialOptions {
   readonly signal?: AbortSignal | undefined
+  /** The socket or carrier to dial from; the primary one unless given. The transport must carry it. */
+  readonly via?: DatagramSocket | undefined
   /**
    * Asks for an early connection. It is called, at most once and before `dial` resolves, with the connection that `dial`
    * resolves with if the peer answers; if not, that connection ends. What is sent until then may reach the peer more than
@@ -261,6 +298,13 @@ export interface Transport {
    * came before it wait, within the limit on connections.
    */
   onConnection: ((connection: Connection) => void) | undefined
+  /**
+   * Makes and moves connections over a further socket or carrier too: anything that moves datagrams and looks like a
+   * socket, such as a channel through a relay, whose addresses may be made up. Until the returned function is called;
+   * connections that use it then move to another path if they have one. Throws `ERR_STATE` for one that is carried
+   * already, and `ERR_LIMIT`.
+   */
+  carry(socket: DatagramSocket): () => void
   /**
    * Takes the early connections of others. Each is given to `onConnection` as well when its handshake is done. Where
    * nobody takes them, what they send waits until then.

@@ -1,17 +1,16 @@
 import type { Clock, ClockTimer } from '../../kernel/index.js'
-import type { Residence } from './residence.js'
 
 /** How often it is looked who uses what: so many times in the time after which a connection counts as unused. */
 const LOOKS = 8
 const MAX_PERIOD_MS = 15_000
 
-/** Looks now and then whether connections are used, while there are any. */
+/** Looks now and then at the connections, while there are any: whether they are used, and whether they are worn. */
 export class IdleSweep {
   readonly #periodMs: number
   #timer: ClockTimer | undefined
 
   constructor(
-    private readonly residence: Pick<Residence, 'closeIdle'>,
+    private readonly look: () => void,
     private readonly clock: Clock,
     idleMs: number
   ) {
@@ -24,7 +23,7 @@ export class IdleSweep {
         this.#timer = undefined
         // Before the work, which may close the last connection and stop this.
         this.start()
-        this.residence.closeIdle()
+        this.look()
       },
       this.#periodMs,
       { background: true }

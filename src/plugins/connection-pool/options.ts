@@ -26,7 +26,10 @@ export const connectionPoolOptions = v.strictObject({
   staggerMs: duration(10, 5_000, 250),
   /** Milliseconds that a dial may take, all addresses of a contact together. */
   dialTimeoutMs: duration(100, 300_000, 15_000),
-  /** Milliseconds that streams on a duplicate connection have to finish before it is closed. */
+  /**
+   * Milliseconds that streams on a duplicate connection have to finish before it is closed. Those on one that was
+   * replaced by a later one have as long as they last.
+   */
   drainMs: duration(0, 300_000, 10_000)
 })
 

@@ -61,7 +61,14 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
     setMaxListeners(0, ctx.signal)
     this.#roster = new Roster({ self: on.identity.nodeId, clock, drainMs: config.drainMs })
     this.#residence = new Residence(this.#roster, this.#wishes, clock, config)
-    this.#sweep = new IdleSweep(this.#residence, clock, config.idleMs)
+    this.#sweep = new IdleSweep(
+      () => {
+        this.#residence.closeIdle()
+        this.#renewWorn()
+      },
+      clock,
+      config.idleMs
+    )
     this.#liveness = new Liveness({
       clock,
       maxSilenceMs: config.maxSilenceMs,
@@ -224,6 +231,18 @@ export class Pool implements ConnectionPool, PerConsumer<ConnectionPool> {
   #revive(entry: Entry, addresses: readonly Address[], attempt?: string): Observable<DialStep> {
     const headStart = !this.#liveness.isDoubted(entry)
     return this.#dials.join(entry.peer, addresses, { attempt, doubtful: entry.current, headStart })
+  }
+
+  /** The side that has dialled a worn connection dials another one, to which the pool then moves. */
+  #renewWorn(): void {
+    for (const { peer, current } of this.#roster.live) {
+      if (current.direction === 'inbound' || !current.stats().worn || this.#dials.has(peer)) continue
+      this.#dials
+        .join(peer, [current.remote], { attempt: undefined })
+        .pipe(untilAborted(this.ctx.signal))
+        // What fails is tried again at the next look.
+        .subscribe({ error: () => undefined })
+    }
   }
 
   #limitError(): PeerloomError {

@@ -5,6 +5,7 @@ import { drain } from './drain.js'
 import { originOf, type Origin } from './origin.js'
 import { answerLimitMs, silenceLimitMs } from './silence.js'
 import { Usage } from './usage.js'
+import { replaces } from './replaces.js'
 
 /** Connections to one peer that may drain at once; the oldest is closed when there are more. */
 export const MAX_DRAINING = 2
@@ -166,8 +167,9 @@ export class Roster {
   }
 
   #drain(entry: Entry, connection: Connection, silenceMs?: number): void {
-    const { clock, drainMs, self } = this.setting
+    const { clock, self } = this.setting
     const { draining, current } = entry
+    const drainMs = replaces(current, connection) ? Infinity : this.setting.drainMs
     draining.set(connection, drain(connection, current, clock, { drainMs, silenceMs }))
     if (prevails(self, entry.peer, connection, current)) this.#regain(entry, connection)
     const [oldest] = draining

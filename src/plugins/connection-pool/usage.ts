@@ -1,10 +1,13 @@
 import type { ConnectionStats } from '../../kernel/index.js'
 
-type Counters = Pick<ConnectionStats, 'streams' | 'ownStreams' | 'openedStreams' | 'acceptedStreams'>
+type Counters = Pick<
+  ConnectionStats,
+  'streams' | 'ownStreams' | 'openedStreams' | 'acceptedStreams' | 'sentMessages' | 'receivedMessages'
+>
 
 /**
  * When a peer's connection was used, as its counters tell whoever looks at them now and then: a stream that was open or
- * has been opened since the last look is use. Pure: times are arguments.
+ * has been opened since the last look is use, and so is a message. Pure: times are arguments.
  */
 export class Usage {
   /** When either side used it last. */
@@ -15,24 +18,28 @@ export class Usage {
   streams = 0
   /** Of these, the ones that this side opened. */
   ownStreams = 0
-  #opened = 0
-  #accepted = 0
+  /** Streams and messages that this side began, and those of the peer. */
+  #own = 0
+  #others = 0
 
   constructor(now: number) {
     this.usedAt = now
   }
 
-  look({ streams, ownStreams, openedStreams, acceptedStreams }: Counters, now: number): void {
-    if (ownStreams > 0 || openedStreams > this.#opened) this.ownUseAt = now
-    if (streams > 0 || openedStreams > this.#opened || acceptedStreams > this.#accepted) this.usedAt = now
+  look(counters: Counters, now: number): void {
+    const { streams, ownStreams } = counters
+    const own = counters.openedStreams + counters.sentMessages
+    const others = counters.acceptedStreams + counters.receivedMessages
+    if (ownStreams > 0 || own > this.#own) this.ownUseAt = now
+    if (streams > 0 || own > this.#own || others > this.#others) this.usedAt = now
     this.streams = streams
     this.ownStreams = ownStreams
-    this.#opened = openedStreams
-    this.#accepted = acceptedStreams
+    this.#own = own
+    this.#others = others
   }
 
   /** Another connection to the same peer is used from now on, which counts from zero. */
   restart(): void {
-    this.#opened = this.#accepted = this.streams = this.ownStreams = 0
+    this.#own = this.#others = this.streams = this.ownStreams = 0
   }
 }

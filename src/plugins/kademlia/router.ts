@@ -1,7 +1,6 @@
 import { filter, from, lastValueFrom, map, mergeMap, type Observable } from 'rxjs'
 import {
   abortReason,
-  ofType,
   type ConnectionPool,
   type FindOptions,
   type FindStep,
@@ -72,7 +71,7 @@ export class KademliaRouter implements Router {
       }
     })
     // A contact that led nowhere would be given again and again: whoever moved is found anew once it is evicted.
-    context.events.stream.pipe(ofType('connect.failed')).subscribe(({ peer }) => {
+    context.events.of('connect.failed').subscribe(({ peer }) => {
       const contact = table.get(peer)
       if (contact !== undefined) verifier.unanswered(contact, clock.monotonic())
     })

@@ -41,8 +41,11 @@ export type Packet =
       protocol: string
       signature: Uint8Array
     }
-  /** `ack`: the next packet number that the sender waits for. `number` 0: nothing but the ack, and not acked itself. */
-  | { kind: 'data'; to: string; ack: number; number: number; frames: Uint8Array }
+  /**
+   * `serial`: one more with each data packet that is sent, those that are sent again included. `ack`: the next packet
+   * number that the sender waits for. `number` 0: nothing but the ack, and not acked itself.
+   */
+  | { kind: 'data'; to: string; serial: number; ack: number; number: number; frames: Uint8Array }
   | { kind: 'close'; to: string; code: number; reason: string }
   | { kind: 'message'; to: string; message: Uint8Array }
 
@@ -62,7 +65,7 @@ const FRAME_TYPES = ['proof', 'stream', 'reset', 'stop', 'credit', 'streams', 'p
 
 /** The most bytes that a stream frame adds to its data, and a data packet to its frames. */
 export const STREAM_FRAME_OVERHEAD = 2 + 8 + 2
-export const DATA_PACKET_OVERHEAD = 1 + CONNECTION_ID_BYTES + 8 + 8
+export const DATA_PACKET_OVERHEAD = 1 + CONNECTION_ID_BYTES + 8 + 8 + 8
 /** The bytes that a message packet adds to its message. */
 export const MESSAGE_PACKET_OVERHEAD = 1 + CONNECTION_ID_BYTES
 
@@ -79,7 +82,8 @@ export function encodePacket(packet: Packet): Uint8Array {
       out.integer(packet.maxStreams).block(utf8(packet.protocol)).raw(packet.signature)
       break
     case 'data':
-      out.byte(DATA).raw(hex(packet.to)).integer(packet.ack).integer(packet.number).raw(packet.frames)
+      out.byte(DATA).raw(hex(packet.to)).integer(packet.serial)
+      out.integer(packet.ack).integer(packet.number).raw(packet.frames)
       break
     case 'close':
       out.byte(CLOSE).raw(hex(packet.to)).integer(packet.code)
@@ -120,6 +124,7 @@ function readPacket(input: Reader): Packet | undefined {
       return {
         kind: 'data',
         to: connectionId(),
+        serial: input.integer(),
         ack: input.integer(),
         number: input.integer(),
         frames: input.rest()

@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs'
 import {
   abortReason,
   CloseCode,
@@ -8,8 +9,14 @@ import {
   type CloseInfo,
   type Connection,
   type ConnectionStats,
+  type DatagramSocket,
   type Draining,
+  type KeptPaths,
   type Logger,
+  type Path,
+  type PathChange,
+  type Paths,
+  type ProbeOptions,
   type Stream
 } from '../../kernel/index.js'
 import type { Address, NodeId } from '../../model/index.js'
@@ -26,6 +33,7 @@ import {
 } from './codec.js'
 import { Messages, type MessageHost } from './messages.js'
 import { ReceiveWindow, SendWindow, WINDOW_PACKETS, type Outgoing } from './reliability.js'
+import { Route } from './route.js'
 import { SendOrder } from './send-order.js'
 import { StreamTable } from './stream-table.js'
 import { wireCode, type MemoryStream, type StreamHost } from './stream.js'
@@ -43,7 +51,8 @@ export interface ConnectionSetup {
   readonly direction: 'inbound' | 'outbound'
   readonly transport: string
   readonly protocol: string
-  readonly remote: Address
+  /** The path on which it was made. */
+  readonly path: Path
   /** The peer's connection id. */
   readonly remoteConnectionId: string
   readonly maxDatagramBytes: number
@@ -67,7 +76,10 @@ export interface ConnectionSetup {
 export interface ConnectionHost {
   readonly clock: Clock
   readonly log: Logger
-  send(packet: Packet & { to: string }, bytes: Uint8Array): void
+  /** Who keeps paths, if anyone does. */
+  readonly keeper: Paths | undefined
+  send(packet: Packet & { to: string }, bytes: Uint8Array, path: Path): void
+  socketOf(path: Path): DatagramSocket | undefined
   /** The dialler's signature has come. False refuses the dialler. */
   checkProof(signature: Uint8Array): boolean
   /** Both sides are proved; called on the accepting side only. */
@@ -83,7 +95,6 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
   readonly direction: 'inbound' | 'outbound'
   readonly transport: string
   readonly protocol: string
-  readonly remote: Address
   readonly closed: Promise<CloseInfo>
   readonly connection = this
   /** There are no tickets here. */
@@ -96,6 +107,8 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
   readonly #streams: StreamTable
   readonly #senders = new SendOrder()
   readonly #messages: Messages
+  readonly #route: Route
+  #serial = 0
   #proved: boolean
   /** Until when the peer is owed an ack. */
   #ackDue = Infinity
@@ -105,6 +118,10 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
   #timer: { due: number; background: boolean; timer: ClockTimer } | undefined
   readonly #beganAt: number
   #heardAt: number
+  /** Since when there is something that the peer has not acked. */
+  #askedAt = 0
+  /** Whether the keeper of paths has been told that nothing is heard. */
+  #doubted = false
   #sentBytes = 0
   #receivedBytes = 0
   #drain: Drain | undefined
@@ -122,11 +139,19 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
     this.direction = setup.direction
     this.transport = setup.transport
     this.protocol = setup.protocol
-    this.remote = setup.remote
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     this.#proved = setup.direction === 'outbound'
     this.#messages = new Messages(this, setup.maxQueuedMessages)
     this.#streams = new StreamTable(this, { ...setup, dialler: setup.direction === 'outbound' })
+    this.#route = new Route(setup, {
+      clock: host.clock,
+      keeper: host.keeper,
+      socketOf: (path) => host.socketOf(path),
+      heardAt: () => this.#heardAt,
+      changed: () => {
+        this.#onOtherPath()
+      }
+    })
     this.openedAt = this.#beganAt = this.#heardAt = host.clock.monotonic()
     if (setup.handshakeRttMs !== undefined) this.#out.measured(setup.handshakeRttMs)
     this.#arm()
@@ -134,6 +159,35 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
 
   get closeInfo(): CloseInfo | undefined {
     return this.#closeInfo
+  }
+
+  get path(): Path {
+    return this.#route.path
+  }
+
+  get remote(): Address {
+    return this.#route.path.remote
+  }
+
+  get paths(): readonly Path[] {
+    return this.#route.shown.paths
+  }
+
+  get paths$(): Observable<PathChange> {
+    return this.#route.shown.paths$
+  }
+
+  /** Its paths, kept from now on; `undefined` if nobody keeps any. */
+  keepPaths(): KeptPaths | undefined {
+    return this.#route.shown.kept
+  }
+
+  probe(remote: Address, options?: ProbeOptions): Promise<Path> {
+    return this.#route.shown.probe(remote, options)
+  }
+
+  migrate(path: Path, options?: { signal?: AbortSignal | undefined }): Promise<void> {
+    return this.#route.shown.migrate(path, options)
   }
 
   /** True when both sides have proved who they are. */
@@ -147,6 +201,8 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
       sentBytes: this.#sentBytes,
       receivedBytes: this.#receivedBytes,
       lostPackets: this.#out.lost,
+      pathsLeft: Infinity,
+      worn: false,
       lostBytes: this.#out.lostBytes,
       congestionWindowBytes: WINDOW_PACKETS * this.setup.maxDatagramBytes,
       sentMessages: this.#messages.sent,
@@ -240,7 +296,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
   }
 
   /** Takes a packet of the peer's. */
-  receive(packet: Extract<Packet, { kind: 'data' | 'close' | 'message' }>, bytes: number): void {
+  receive(packet: Extract<Packet, { kind: 'data' | 'close' | 'message' }>, bytes: number, path: Path): void {
     if (this.#closeInfo !== undefined) return
     this.#receivedBytes += bytes
     this.#heardAt = this.host.clock.monotonic()
@@ -248,6 +304,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
       this.#finish({ code: packet.code, reason: packet.reason, by: 'peer', transport: false })
       return
     }
+    this.#doubted = false
     this.#answerPing(true)
     if (packet.kind === 'message') {
       // It may have overtaken the dialler's proof: nothing is delivered before that.
@@ -255,6 +312,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
       else this.#messages.dropped++
       return
     }
+    this.#route.heard(path, packet.serial)
     const again = this.#out.ack(packet.ack, packet.number === 0, this.#heardAt)
     if (again === false) {
       this.close(CloseCode.PROTOCOL, 'an ack for what was never sent')
@@ -358,6 +416,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
     while (this.#out.hasRoom) {
       const payload = this.#nextPayload(drained)
       if (payload === undefined) break
+      if (this.#out.isEmpty) this.#askedAt = now
       this.#sendData(this.#out.add(payload, now))
     }
     if (this.#ackDue <= now) this.#sendData({ number: 0, payload: new Uint8Array(0) })
@@ -393,13 +452,24 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
 
   #sendData({ number, payload }: Outgoing): void {
     this.#ackDue = Infinity
-    this.#transmit({ kind: 'data', to: this.setup.remoteConnectionId, ack: this.#in.next, number, frames: payload })
+    const [to, serial] = [this.setup.remoteConnectionId, ++this.#serial]
+    this.#transmit({ kind: 'data', to, serial, ack: this.#in.next, number, frames: payload })
+  }
+
+  /** The peer hears of it by whatever comes that way; what was under way on the path before comes once more. */
+  #onOtherPath(): void {
+    if (this.#closeInfo !== undefined) return
+    this.#doubted = false
+    const now = this.host.clock.monotonic()
+    this.#askedAt = this.#ackDue = now
+    for (const packet of this.#out.restart(now)) this.#sendData(packet)
+    this.sendFrame({ type: 'ping' })
   }
 
   #transmit(packet: Packet & { to: string }): void {
     const bytes = encodePacket(packet)
     this.#sentBytes += bytes.length
-    this.host.send(packet, bytes)
+    this.host.send(packet, bytes, this.#route.path)
   }
 
   // Time.
@@ -412,7 +482,7 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
     const { idleTimeoutMs, keepAliveMs, handshakeTimeoutMs } = this.setup
     const idle = this.#proved ? this.#heardAt + idleTimeoutMs : this.#beganAt + handshakeTimeoutMs
     const keepAlive = this.#proved && this.#out.isEmpty ? this.#heardAt + keepAliveMs : Infinity
-    const due = Math.min(idle, keepAlive, this.#ackDue, this.#out.deadline ?? Infinity)
+    const due = Math.min(idle, keepAlive, this.#ackDue, this.#out.deadline ?? Infinity, this.#doubtDue)
     const background = this.#out.isEmpty
     if (this.#timer !== undefined && this.#timer.due <= due && this.#timer.background === background) return
     this.#timer?.timer.clear()
@@ -428,6 +498,12 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
     this.#timer = { due, background, timer }
   }
 
+  /** When an answer is overdue, if the connection could go another way. */
+  get #doubtDue(): number {
+    if (this.#out.isEmpty || this.#doubted || this.#route.shown.ifKept?.hasOthers !== true) return Infinity
+    return Math.max(this.#heardAt, this.#askedAt) + this.#out.patienceMs
+  }
+
   #onTimer(): void {
     const now = this.host.clock.monotonic()
     const { idleTimeoutMs, keepAliveMs, handshakeTimeoutMs } = this.setup
@@ -438,6 +514,10 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
     if (this.#proved && now >= this.#heardAt + idleTimeoutMs) {
       this.#finish({ code: CloseCode.IDLE, reason: 'the peer is silent', by: 'timeout', transport: false })
       return
+    }
+    if (now >= this.#doubtDue) {
+      this.#doubted = true
+      this.#route.shown.ifKept?.suspect()
     }
     const again = this.#out.expire(now)
     if (again !== undefined) this.#sendData(again)
@@ -458,7 +538,9 @@ export class MemoryConnection implements Connection, StreamHost, MessageHost, Dr
     this.#timer = undefined
     this.host.ended()
     this.#resolveClosed(info)
-    this.#streams.fail(new ConnectionClosedError(info))
+    const reason = new ConnectionClosedError(info)
+    this.#route.end(reason)
+    this.#streams.fail(reason)
     this.#senders.clear()
     this.#messages.clear()
     this.#frames.length = 0

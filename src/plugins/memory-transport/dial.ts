@@ -1,5 +1,5 @@
-import { abortReason, PeerloomError, type Clock, type ClockTimer } from '../../kernel/index.js'
-import type { Address, NodeId } from '../../model/index.js'
+import { abortReason, PeerloomError, type Clock, type ClockTimer, type Path } from '../../kernel/index.js'
+import type { NodeId } from '../../model/index.js'
 import type { MemoryConnection } from './connection.js'
 
 /** The first hello is repeated after this time, further ones after twice the time before, up to a bound. */
@@ -8,7 +8,7 @@ const MAX_HELLO_RETRY_MS = 2_000
 
 export interface DialRequest {
   readonly peer: NodeId
-  readonly address: Address
+  readonly path: Path
   readonly connectionId: string
   readonly nonce: Uint8Array
   readonly timeoutMs: number

@@ -1,5 +1,5 @@
 import type * as v from 'valibot'
-import { Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
+import { Datagrams, definePlugin, Identity, Paths, Transport } from '../../kernel/index.js'
 import { Endpoint } from './endpoint.js'
 import { settings } from './settings.js'
 
@@ -13,11 +13,12 @@ export type MemoryTransportOptions = v.InferInput<typeof settings>
 export const memoryTransport = definePlugin({
   name: 'memory-transport',
   needs: { datagrams: Datagrams, identity: Identity },
+  optional: { paths: Paths },
   provides: { transport: Transport },
   config: settings,
-  start({ datagrams, identity }, context) {
+  start({ datagrams, identity, paths }, context) {
     const { name, config, clock, random, log } = context
-    const transport = new Endpoint({ name, datagrams, identity, clock, random, log }, config)
+    const transport = new Endpoint({ name, datagrams, identity, paths, clock, random, log }, config)
     context.defer(() => transport.stop())
     return { transport }
   }

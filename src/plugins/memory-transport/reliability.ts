@@ -6,6 +6,9 @@ const DUPLICATE_ACKS = 3
 const MIN_TIMEOUT_MS = 200
 const MAX_TIMEOUT_MS = 5_000
 const INITIAL_TIMEOUT_MS = 1_000
+/** How long an answer may take before the way is doubted: a few round trips, and not less than acks may be late. */
+const PATIENCE_ROUND_TRIPS = 3
+const MIN_PATIENCE_MS = 300
 
 interface InFlight {
   readonly number: number
@@ -34,6 +37,8 @@ export class SendWindow {
   #backoff = 1
   /** Smoothed round-trip time in milliseconds; 0 until measured. */
   rttMs = 0
+  /** Whether a round trip was measured on the present way. */
+  isMeasured = false
   /** Packets that were sent again. */
   lost = 0
   lostBytes = 0
@@ -89,6 +94,17 @@ export class SendWindow {
     return this.#resendFirst(now)
   }
 
+  /** The way has changed: nothing is known of its round trip, and what is under way may be lost. Returns all of that. */
+  restart(now: number): readonly Outgoing[] {
+    this.isMeasured = false
+    this.rttMs = this.#variance = this.#duplicates = 0
+    this.#backoff = 1
+    this.#recoverUntil = this.#next
+    this.lost += this.#packets.length
+    for (const packet of this.#packets) Object.assign(packet, { sentAt: now, resent: true })
+    return [...this.#packets]
+  }
+
   #resendFirst(now: number): Outgoing {
     const first = this.#packets[0] as InFlight
     this.#recoverUntil = this.#next
@@ -100,13 +116,19 @@ export class SendWindow {
   }
 
   get #timeoutMs(): number {
-    const guess = this.rttMs === 0 ? INITIAL_TIMEOUT_MS : this.rttMs + 4 * this.#variance
+    const guess = this.isMeasured ? this.rttMs + 4 * this.#variance : INITIAL_TIMEOUT_MS
     return Math.min(Math.max(guess, MIN_TIMEOUT_MS) * this.#backoff, MAX_TIMEOUT_MS)
+  }
+
+  /** How long an answer may take before the way is doubted. */
+  get patienceMs(): number {
+    return this.isMeasured ? Math.max(MIN_PATIENCE_MS, PATIENCE_ROUND_TRIPS * this.rttMs) : INITIAL_TIMEOUT_MS
   }
 
   /** A round trip took so many milliseconds. */
   measured(sample: number): void {
-    if (this.rttMs === 0) {
+    if (!this.isMeasured) {
+      this.isMeasured = true
       this.rttMs = sample
       this.#variance = sample / 2
     } else {

@@ -10,8 +10,12 @@ import {
   type ConnectionStats,
   type Draining,
   type Logger,
+  type Path,
+  type PathChange,
+  type ProbeOptions,
   type Stream
 } from '../../kernel/index.js'
+import type { Observable } from 'rxjs'
 import type { Address, NodeId } from '../../model/index.js'
 import type { Driver } from './driver.js'
 import { FairQueue } from './fair-queue.js'
@@ -23,6 +27,8 @@ import { StopProbe } from './stop-probe.js'
 import { StoppedStreams } from './stopped-streams.js'
 import { QuicStream, type StreamOwner } from './stream.js'
 import { WaitingOpens } from './waiting-opens.js'
+import type { Ways } from './ways.js'
+import { isWorn } from './wear.js'
 
 /** Up to so many waiting readers are asked one by one before the library is asked for a list, which costs more. */
 const PROBED_READERS = 32
@@ -59,6 +65,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   readonly closed: Promise<CloseInfo>
   readonly native: NativeConnection
   readonly #driver: Driver
+  readonly #ways: Ways
   readonly #log: Logger
   readonly #limits: ConnectionLimits
   readonly #streams = new Map<number, QuicStream>()
@@ -86,7 +93,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   /** A sign of life that is waited for. */
   #ping: { readonly answered: Promise<boolean>; readonly answer: (alive: boolean) => void } | undefined
 
-  constructor(identity: ConnectionIdentity, driver: Driver, log: Logger, limits: ConnectionLimits) {
+  constructor(identity: ConnectionIdentity, driver: Driver, ways: Ways, log: Logger, limits: ConnectionLimits) {
     this.id = identity.id
     this.peer = identity.peer
     this.direction = identity.direction
@@ -97,6 +104,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
     this.native = driver.native
     this.#messages = new Messages(this, limits.maxQueuedMessages)
     this.#driver = driver
+    this.#ways = ways
     this.#log = log
     this.#limits = limits
     const client = identity.direction === 'outbound'
@@ -105,8 +113,28 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
   }
 
+  get path(): Path {
+    return this.#ways.path
+  }
+
   get remote(): Address {
-    return this.#driver.remote
+    return this.#driver.way.remote
+  }
+
+  get paths(): readonly Path[] {
+    return this.#ways.paths.paths
+  }
+
+  get paths$(): Observable<PathChange> {
+    return this.#ways.paths.paths$
+  }
+
+  probe(remote: Address, options?: ProbeOptions): Promise<Path> {
+    return this.#ways.paths.probe(remote, options)
+  }
+
+  migrate(path: Path, options?: { signal?: AbortSignal | undefined }): Promise<void> {
+    return this.#ways.paths.migrate(path, options)
   }
 
   get closeInfo(): CloseInfo | undefined {
@@ -163,7 +191,12 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   /** The handshake is done. */
   confirm(): void {
     this.#early = false
+    this.#messages.arrived()
     this.#confirmation?.settle(true)
+  }
+
+  get arrivals(): number {
+    return this.#driver.arrivals
   }
 
   get heardAt(): number {
@@ -227,20 +260,24 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   }
 
   stats(): ConnectionStats {
-    const { sentBytes, recvBytes, lost, lostBytes } = this.native.stats()
+    const { sentBytes, recvBytes, lost, lostBytes, peerInitialMaxStreamsBidi: firstStreams } = this.native.stats()
+    const pathsLeft = this.#ways.left
+    const ownStreams = this.#ownOpen
     const path = this.native.pathStats().find(({ active }) => active)
     return {
       rttMs: path?.rtt ?? 0,
       sentBytes,
       receivedBytes: recvBytes,
       lostPackets: lost,
+      pathsLeft,
+      worn: isWorn({ pathsLeft, streamsLeft: this.native.peerStreamsLeftBidi(), ownStreams, firstStreams }),
       lostBytes,
       congestionWindowBytes: path?.cwnd ?? 0,
       sentMessages: this.#messages.sent,
       receivedMessages: this.#messages.received,
       droppedMessages: this.#messages.dropped,
       streams: this.#streams.size,
-      ownStreams: this.#ownOpen,
+      ownStreams,
       openedStreams: Math.floor(this.#nextOwn / STREAM_ID_STEP),
       acceptedStreams: Math.floor(this.#nextOfPeer / STREAM_ID_STEP) - this.#skipped.size
     }
@@ -296,7 +333,8 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
   /** Takes what has arrived to its readers. */
   arrived(): void {
     if (this.#ping !== undefined && this.#driver.heard) this.#answerPing(true)
-    if (this.#driver.heard) this.#messages.arrived()
+    // Early ones may be a recording that is played again; they wait in quiche.
+    if (this.#driver.heard && !this.#early) this.#messages.arrived()
     if (this.#stops.run(this.#driver.heard)) this.schedule()
     if (this.#driver.heard) this.#stopped.run()
     this.#read()
@@ -330,6 +368,7 @@ export class QuicConnection implements Connection, StreamOwner, Draining {
     this.#messages.clear()
     for (const stream of streams) stream.fail()
     this.#finish()
+    this.#ways.end(this.failure as ConnectionClosedError)
     this.#resolveClosed(info)
   }
 

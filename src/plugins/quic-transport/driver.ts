@@ -1,11 +1,17 @@
-import { CloseCode, type Clock, type CloseInfo, type ClockTimer } from '../../kernel/index.js'
+import { CloseCode, type Clock, type CloseInfo, type ClockTimer, type DatagramSocket } from '../../kernel/index.js'
 import type { Address } from '../../model/index.js'
+import type { Mover } from './move.js'
 import { cidKey, CID_BYTES, firstPacketEnd, MIN_INITIAL_BYTES, sameDestinationEnd } from './packet.js'
 import type { NativeConnection, NativeError } from './quiche.js'
 import { readMemory } from './read-memory.js'
+import type { Way } from './way.js'
+import type { Ways } from './ways.js'
 
-/** Connection ids that the peer is given: one in use and spare ones, for it to move to further paths. */
-const CIDS_IN_SUPPLY = 8
+/**
+ * Connection ids that the peer is given: one in use and a spare one, for peers that move by the rules of QUIC. It is
+ * given another for each that it has used up; each costs some hundred bytes at either end.
+ */
+const CIDS_IN_SUPPLY = 2
 /** Length of a stateless reset token (RFC 9000 §10.3). */
 const RESET_TOKEN_BYTES = 16
 /** After so many packets the event loop gets its turn, so that one connection cannot starve the others. */
@@ -28,8 +34,8 @@ export interface DriverHost {
   /** Memory for one datagram, the same until some of it is sent. */
   room(bytes: number): Uint8Array
   /** Sends the first `bytes` of the room that was given last, and returns them, for use until the next flush. */
-  sendRoom(bytes: number, to: Address): Uint8Array
-  send(data: Uint8Array, to: Address): void
+  sendRoom(bytes: number, to: Address, socket: DatagramSocket): Uint8Array
+  send(data: Uint8Array, to: Address, socket: DatagramSocket): void
   /** Unpredictable bytes. */
   random(bytes: number): Uint8Array
   /** Leads datagrams with this destination id to the driver. */
@@ -64,7 +70,8 @@ export interface DriverOptions {
   readonly isClient: boolean
   /** Our end of the path as quiche knows it. */
   readonly local: Address
-  readonly remote: Address
+  /** Where datagrams go, to begin with. */
+  readonly way: Way
   readonly datagramBytes: number
   readonly handshakeTimeoutMs: number
 }
@@ -73,14 +80,18 @@ export interface DriverOptions {
  * Drives one native connection: datagrams in, datagrams out, one timer. However much arrives in a turn of the event
  * loop is processed once, at its end, and what is said to it, by promises too, goes out together.
  */
-export class Driver {
+export class Driver implements Mover {
   readonly native: NativeConnection
+  /** Looks after the ways that the connection may take; there once the peer is authenticated. */
+  ways: Ways | undefined
   readonly #host: DriverHost
   readonly #owner: DriverOwner
   readonly #options: DriverOptions
   /** quiche fills a client's datagrams up as long as there is something of the handshake in them. */
   #datagramBytes: number
   readonly #receiveInfo: { from: Address; to: Address }
+  /** The peer's end of the path as quiche knows it. */
+  #shown: Address
   readonly #cids = new Map<string, Uint8Array>()
   // Made once, lest every turn make its own.
   readonly #turn = (): void => {
@@ -102,13 +113,14 @@ export class Driver {
     this.#timer = undefined
     this.#attempt(this.#onTimer)
   }
-  #remote: Address
+  #way: Way
   #scheduled = false
   #established = false
   #early = false
   #gone = false
   #endInfo: CloseInfo | undefined
   #timer: ClockTimer | undefined
+  #armedAt = -Infinity
   #due = 0
   #handshakeDue: number
   #keepAliveDue = Infinity
@@ -116,6 +128,10 @@ export class Driver {
   #heardAt: number
   /** Datagrams that have come in since something was sent last. */
   #unanswered = 0
+  /** Something has come over the way in use since the last turn. */
+  #heardHere = false
+  #heardHereAt: number
+  #arrivals = 0
   /** The packet that told the peer of our close, repeated when the peer seems to have missed it (RFC 9000 §10.2.1). */
   #closing: Uint8Array | undefined
   #receivedAfterClose = 0
@@ -127,17 +143,36 @@ export class Driver {
     this.native = options.native
     this.#host = options.host
     this.#owner = options.owner
-    this.#remote = options.remote
+    this.#way = options.way
+    this.#shown = options.way.remote
     this.#options = options
     this.#datagramBytes = options.isClient ? MIN_INITIAL_BYTES : options.datagramBytes
-    this.#receiveInfo = { from: options.remote, to: options.local }
-    this.#heardAt = this.#host.clock.monotonic()
+    this.#receiveInfo = { from: this.#shown, to: options.local }
+    this.#heardAt = this.#heardHereAt = this.#host.clock.monotonic()
     this.#handshakeDue = this.#heardAt + options.handshakeTimeoutMs
     this.addCid(this.native.sourceId())
   }
 
-  get remote(): Address {
-    return this.#remote
+  /** Whether this side has dialled. */
+  get isClient(): boolean {
+    return this.#options.isClient
+  }
+
+  /** Where datagrams go. */
+  get way(): Way {
+    return this.#way
+  }
+
+  /** When something arrived over the way in use last, or since when it is in use. */
+  get heardHereAt(): number {
+    return this.#heardHereAt
+  }
+
+  /** Takes another way from now on. quiche does not notice: to it, a datagram is lost or late. */
+  take(way: Way): void {
+    this.#way = way
+    this.#heardHere = false
+    this.#heardHereAt = this.#host.clock.monotonic()
   }
 
   get clock(): Clock {
@@ -151,6 +186,11 @@ export class Driver {
   /** Something has arrived since the last turn. */
   get heard(): boolean {
     return this.#heard
+  }
+
+  /** Datagrams that have arrived: as long as this stays the same, there is nothing new to read. */
+  get arrivals(): number {
+    return this.#arrivals
   }
 
   /** When something arrived last. */
@@ -173,15 +213,46 @@ export class Driver {
   }
 
   /** Takes a datagram. False if the library refused it, which may also have ended the connection. */
-  receive(data: Uint8Array, from: Address): boolean {
+  receive(data: Uint8Array, from: Address, socket: DatagramSocket): boolean {
+    const { remote } = this.#way
     if (this.#closing !== undefined) {
       this.#repeatClose(this.#closing, data.length)
       return true
     }
-    this.#receiveInfo.from = from
-    this.#heard = true
     this.#unanswered++
+    this.#arrivals++
     this.schedule()
+    if (from.port !== remote.port || from.host !== remote.host || socket !== this.#way.socket) {
+      return this.#receiveElsewhere(data, { socket, remote: from })
+    }
+    this.#heard = this.#heardHere = true
+    return this.#hand(data, this.#shown)
+  }
+
+  /** A datagram came over another way than the one in use. */
+  #receiveElsewhere(data: Uint8Array, way: Way): boolean {
+    const { ways, native } = this
+    const now = this.#host.clock.monotonic()
+    if (ways?.takes(way, now) !== true) {
+      this.#heard = true
+      const taken = this.#hand(data, way.remote)
+      this.#followPaths()
+      return taken
+    }
+    const known = !ways.wonders(way, now)
+    const before = known ? 0 : native.stats().recv
+    const taken = this.#hand(data, this.#shown)
+    // quiche counts what it could decrypt and has not seen before.
+    if (known || native.stats().recv > before) {
+      this.#heard = true
+      ways.heardElsewhere(way, now)
+    }
+    return taken
+  }
+
+  /** Gives quiche a datagram as one that came from an address. False if quiche refused it. */
+  #hand(data: Uint8Array, from: Address): boolean {
+    this.#receiveInfo.from = from
     try {
       // quiche throws a whole datagram away if it has no keys any more for the first packet in it, such as one of the
       // handshake that was sent again together with data.
@@ -189,7 +260,6 @@ export class Driver {
       this.native.recv(end === data.length ? data : data.subarray(0, end), this.#receiveInfo)
       if (end < data.length && this.#established) this.native.recv(data.subarray(end), this.#receiveInfo)
       readMemory.give(data)
-      if (from.port !== this.#remote.port || from.host !== this.#remote.host) this.#followPaths()
       return true
     } catch {
       // quiche has closed the connection by itself if need be; the turn finds out.
@@ -203,7 +273,7 @@ export class Driver {
     if (++this.#receivedAfterClose < this.#repeatAt || this.#bytesAfterClose < closing.length) return
     this.#repeatAt = this.#receivedAfterClose * 2
     this.#bytesAfterClose -= closing.length
-    this.#host.send(closing, this.#remote)
+    this.#host.send(closing, this.#way.remote, this.#way.socket)
   }
 
   /** Asks for a turn at the end of this turn of the event loop. */
@@ -278,6 +348,8 @@ export class Driver {
   readonly #beginTurn = (): void => {
     const { native } = this
     if (this.#heard) this.#heardAt = this.#host.clock.monotonic()
+    if (this.#heardHere) this.#heardHereAt = this.#heardAt
+    this.#heardHere = false
     if (!this.#established && this.#endInfo === undefined) {
       if (native.isEstablished()) this.#establish()
       else if (!this.#early && native.isInEarlyData()) {
@@ -290,6 +362,7 @@ export class Driver {
       this.#keepAliveDue = this.#heardAt + this.#host.keepAliveMs
     }
     this.#owner.arrived()
+    this.ways?.turn()
   }
 
   readonly #endTurn = (): void => {
@@ -331,8 +404,8 @@ export class Driver {
       const sent = this.native.send(this.#host.room(this.#datagramBytes))
       if (sent === null) return last
       const { host, port } = sent[1].to
-      const to = port === this.#remote.port && host === this.#remote.host ? this.#remote : { host, port }
-      last = this.#host.sendRoom(sent[0], to)
+      const isShown = port === this.#shown.port && host === this.#shown.host
+      last = this.#host.sendRoom(sent[0], isShown ? this.#way.remote : { host, port }, this.#way.socket)
     }
     this.schedule()
     return last
@@ -351,10 +424,14 @@ export class Driver {
     }
   }
 
-  /** The peer may have moved, or its NAT may have given it another address. */
+  /** Where ways are not proved, quiche follows the peer by itself. */
   #followPaths(): void {
     for (let event = this.native.pathEventNext(); event !== null; event = this.native.pathEventNext()) {
-      if (event.type === 'PeerMigrated') this.#remote = { host: event.new.host, port: event.new.port }
+      if (event.type !== 'PeerMigrated') continue
+      const before = this.#way
+      this.#shown = { host: event.new.host, port: event.new.port }
+      this.take({ socket: before.socket, remote: this.#shown })
+      this.ways?.followed(before)
     }
   }
 
@@ -381,9 +458,15 @@ export class Driver {
   #arm(): void {
     const { clock } = this.#host
     const now = clock.monotonic()
-    this.#heard = false
     const timeout = this.native.timeout()
-    const due = Math.min(timeout === null ? Infinity : now + timeout, this.#handshakeDue, this.#keepAliveDue)
+    const due = Math.min(
+      timeout === null ? Infinity : now + timeout,
+      this.#handshakeDue,
+      this.#keepAliveDue,
+      this.ways?.due(now, this.#heardAt >= this.#armedAt, timeout) ?? Infinity
+    )
+    this.#armedAt = now
+    this.#heard = false
     if (due === Infinity) return
     if (this.#timer !== undefined) {
       if (this.#due <= due + 1) return

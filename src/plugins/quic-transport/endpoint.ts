@@ -8,21 +8,33 @@ import {
   type Certificate,
   type Clock,
   type Connection,
+  type DatagramSocket,
   type Datagrams,
   type DialOptions,
+  type KeptPaths,
   type Logger,
+  type Paths,
   type Transport,
   type TransportStats
 } from '../../kernel/index.js'
 import { Address, type NodeId } from '../../model/index.js'
 import { Admission, type Guest } from './admission.js'
+import { CarriedSockets } from './carried-sockets.js'
 import { Configs } from './configs.js'
 import { QuicConnection } from './connection.js'
 import { Dispatch } from './dispatch.js'
 import { Driver, type DriverHost } from './driver.js'
 import type { KeyLog } from './key-log.js'
 import type { QuicTransportConfig } from './options.js'
-import { CID_BYTES, cidKey, initialToken, QUIC_VERSION, type DropCause, type LongHeader } from './packet.js'
+import {
+  CID_BYTES,
+  cidKey,
+  initialToken,
+  MIN_INITIAL_BYTES,
+  QUIC_VERSION,
+  type DropCause,
+  type LongHeader
+} from './packet.js'
 import type { NativeConnection, Quiche } from './quiche.js'
 import { RandomPool } from './random-pool.js'
 import { ReplayWindow } from './replay-window.js'
@@ -30,6 +42,8 @@ import { RetryTokens } from './retry-token.js'
 import { dialError, Session, type Phase } from './session.js'
 import { Slab } from './slab.js'
 import { Tickets } from './tickets.js'
+import type { Way } from './way.js'
+import { Ways } from './ways.js'
 
 /** A Retry packet is at most this long: two connection ids, a token and a tag (RFC 9000 §17.2.5). */
 const MAX_RETRY_BYTES = 128
@@ -42,6 +56,8 @@ export interface EndpointParts {
   readonly name: string
   readonly quiche: Quiche
   readonly datagrams: Datagrams
+  /** Proves and keeps the paths of connections, if such a plugin is there. */
+  readonly paths?: Paths | undefined
   readonly certificate: Certificate
   readonly options: QuicTransportConfig
   readonly clock: Clock
@@ -51,7 +67,7 @@ export interface EndpointParts {
 
 /** What differs between the sessions that we begin and those that others do. */
 interface Beginning {
-  readonly remote: Address
+  readonly way: Way
   readonly expected: NodeId | undefined
   readonly connect: (local: Address, datagramBytes: number) => NativeConnection
   readonly claimsEarly: () => boolean
@@ -64,13 +80,14 @@ interface Beginning {
   readonly over?: () => void
 }
 
-/** All QUIC connections on the primary socket: dials, accepts, and ends them. */
+/** All QUIC connections, on the primary socket and those that are carried: dials, accepts, and ends them. */
 export class Endpoint implements Transport, DriverHost {
   readonly name: string
   readonly clock: Clock
   readonly keepAliveMs: number
   readonly #parts: EndpointParts
-  readonly #dispatch: Dispatch
+  readonly #dispatch: Dispatch<Driver>
+  readonly #sockets: CarriedSockets
   readonly #configs: Configs
   readonly #slab = new Slab()
   readonly #random = new RandomPool()
@@ -85,7 +102,7 @@ export class Endpoint implements Transport, DriverHost {
   readonly #tokens: RetryTokens
   readonly #tickets: Tickets
   readonly #flights: ReplayWindow
-  readonly #stopReceiving: () => void
+  readonly #stopServing: (() => void) | undefined
   #onConnection: ((connection: Connection) => void) | undefined
   #stopping = false
   #retriesLeft = RETRIES_PER_TURN
@@ -105,24 +122,28 @@ export class Endpoint implements Transport, DriverHost {
     this.#admission = new Admission(parts.options, parts.clock)
     this.#tokens = new RetryTokens(parts.clock, parts.options.retryTokenMs)
     this.#dispatch = new Dispatch({
-      accept: (header, data, from) => {
-        this.#accept(header, data, from)
+      accept: (header, data, from, socket) => {
+        this.#accept(header, data, { socket, remote: from })
       },
-      send: (data, to) => {
-        this.send(data, to)
+      // Answers leave from where the question came to.
+      send: (data, to, socket) => {
+        this.send(data, to, socket)
       }
     })
-    this.#stopReceiving = parts.datagrams.primary.receive('quic', (data, from) => {
-      this.#dispatch.receive(data, from)
+    this.#sockets = new CarriedSockets(parts.datagrams.primary, (data, from, socket) => {
+      this.#dispatch.receive(data, from, socket)
     })
+    this.#stopServing = parts.paths?.serve((tag) => this.#keptPaths(tag))
   }
 
-  async dial(peer: NodeId, address: Address, { signal, early }: DialOptions = {}): Promise<Connection> {
+  async dial(peer: NodeId, address: Address, { signal, via, early }: DialOptions = {}): Promise<Connection> {
     if (signal?.aborted === true) throw abortReason(signal)
     if (this.#stopping) throw new AbortError('the transport is stopping')
     const family = Address.family(address)
     if (family === undefined) throw dialError(address, 'it is a name; resolve it to an IP address first')
-    if (!this.#parts.datagrams.primary.families.has(family)) {
+    const socket = via ?? this.#parts.datagrams.primary
+    if (!this.#sockets.has(socket)) throw dialError(address, 'the socket to dial from is not carried')
+    if (!socket.families.has(family)) {
       throw dialError(address, `the socket does not speak IPv${String(family)}`)
     }
     if (this.#sessions.size >= this.#parts.options.maxConnections) {
@@ -133,7 +154,7 @@ export class Endpoint implements Transport, DriverHost {
         session.cancel(abortReason(signal as AbortSignal))
       }
       const session = this.#begin({
-        remote: address,
+        way: { socket, remote: address },
         expected: peer,
         connect: (local, datagramBytes) => {
           const ticket = this.#tickets.take(peer, datagramBytes)
@@ -179,6 +200,25 @@ export class Endpoint implements Transport, DriverHost {
     this.#configs.useCertificate(certificate)
   }
 
+  carry(socket: DatagramSocket): () => void {
+    if (this.#stopping) throw new AbortError('the transport is stopping')
+    this.#sockets.add(socket)
+    let stopListening: (() => void) | undefined
+    try {
+      stopListening = this.#parts.paths?.listen(socket)
+    } catch (error) {
+      this.#sockets.remove(socket)
+      throw error
+    }
+    return () => {
+      if (!this.#sockets.has(socket)) return
+      // Those that have no paths yet are given them, to look for another one.
+      for (const { driver } of this.#sessions) if (driver.way.socket === socket) driver.ways?.keep()
+      this.#sockets.remove(socket)
+      stopListening?.()
+    }
+  }
+
   stats(): TransportStats {
     const { dialling, accepting, live } = this.#count
     const { received, receivedBytes, dropped } = this.#dispatch
@@ -204,28 +244,29 @@ export class Endpoint implements Transport, DriverHost {
       Array.from(this.#sessions, (session) => session.drain(CloseCode.SHUTDOWN, 'the node is stopping'))
     )
     if (hadConnections) await sleep(this.clock, this.#parts.options.closeLingerMs)
-    this.#stopReceiving()
+    this.#stopServing?.()
+    this.#sockets.clear()
     for (const session of [...this.#sessions]) session.driver.abandon()
   }
 
   beginSending(): void {
-    if (this.#parts.datagrams.primary.pendingSends === 0) this.#slab.reuse()
+    if (this.#sockets.drained) this.#slab.reuse()
   }
 
   room(bytes: number): Uint8Array {
     return this.#slab.room(bytes)
   }
 
-  sendRoom(bytes: number, to: Address): Uint8Array {
+  sendRoom(bytes: number, to: Address, socket: DatagramSocket): Uint8Array {
     const data = this.#slab.take(bytes)
-    this.send(data, to)
+    this.send(data, to, socket)
     return data
   }
 
-  send(data: Uint8Array, to: Address): void {
+  send(data: Uint8Array, to: Address, socket: DatagramSocket): void {
     this.#sent++
     this.#sentBytes += data.length
-    this.#parts.datagrams.primary.send(data, to)
+    socket.send(data, to)
   }
 
   random(bytes: number): Uint8Array {
@@ -245,15 +286,16 @@ export class Endpoint implements Transport, DriverHost {
     this.#parts.log.error('the QUIC library failed', error)
   }
 
-  #accept(header: LongHeader, data: Uint8Array, from: Address): void {
-    const cause = this.#stopping ? 'stopping' : this.#admit(header, data, from)
+  #accept(header: LongHeader, data: Uint8Array, way: Way): void {
+    const cause = this.#stopping ? 'stopping' : this.#admit(header, data, way)
     if (cause === undefined) return
     this.#dispatch.drop(cause)
-    if (cause === 'unproven address' && this.#retriesLeft > 0) this.#retry(header, from)
+    if (cause === 'unproven address' && this.#retriesLeft > 0) this.#retry(header, way)
   }
 
   /** Begins the session that a client asks for, or says why there is none. */
-  #admit(header: LongHeader, data: Uint8Array, from: Address): DropCause | undefined {
+  #admit(header: LongHeader, data: Uint8Array, way: Way): DropCause | undefined {
+    const from = way.remote
     const token = initialToken(data, header)
     if (token === undefined) return 'malformed'
     const odcid = token.length === 0 ? null : this.#tokens.open(token, from, header.dcid)
@@ -266,7 +308,7 @@ export class Endpoint implements Transport, DriverHost {
     // One that shows a token uses the id that we gave it with that, which stays ours.
     const cid = header.dcid.slice()
     const { driver } = this.#begin({
-      remote: from,
+      way,
       expected: undefined,
       connect: (local, datagramBytes) => {
         const scid = proven ? cid : this.random(CID_BYTES)
@@ -296,21 +338,22 @@ export class Endpoint implements Transport, DriverHost {
     })
     const guest = this.#admission.enter(from, proven)
     driver.addCid(cid)
-    if (driver.receive(data, from)) return undefined
+    if (driver.receive(data, from, way.socket)) return undefined
     // Not even the first packet was good: nothing is kept.
     driver.dismiss()
     return 'refused'
   }
 
   /** Asks a client to prove its address, and keeps nothing. */
-  #retry({ dcid, scid }: LongHeader, from: Address): void {
+  #retry({ dcid, scid }: LongHeader, { socket, remote: from }: Way): void {
     if (this.#retriesLeft-- === RETRIES_PER_TURN) setImmediate(this.#allowRetries)
     const ours = this.random(CID_BYTES)
     this.beginSending()
     const room = this.room(MAX_RETRY_BYTES)
     this.sendRoom(
       this.#parts.quiche.retry(scid, dcid, ours, this.#tokens.make(from, dcid, ours), QUIC_VERSION, room),
-      from
+      from,
+      socket
     )
   }
 
@@ -324,11 +367,12 @@ export class Endpoint implements Transport, DriverHost {
 
   /** Begins a session; throws what the native library throws, and leaves nothing then. */
   #begin(beginning: Beginning): Session {
-    const { remote, expected, connect, claimsEarly, early, authenticated, succeeded, failed, over } = beginning
+    const { way, expected, connect, claimsEarly, early, authenticated, succeeded, failed, over } = beginning
+    const { remote } = way
     const begun = this.clock.monotonic()
-    const { datagrams, options } = this.#parts
-    const datagramBytes = Math.max(1_200, Math.min(options.maxDatagramBytes, datagrams.maxDatagram(remote)))
-    const local = this.#localFor(remote)
+    const { options } = this.#parts
+    const datagramBytes = this.#datagramBytes(way)
+    const local = localFor(way)
     let native: NativeConnection
     try {
       native = connect(local, datagramBytes)
@@ -338,10 +382,12 @@ export class Endpoint implements Transport, DriverHost {
     let logged = this.#parts.keyLog?.follow(native)
     const begunBy = expected === undefined ? 'accepted' : 'dialled'
     const session: Session = new Session(remote, expected, {
-      connect: (peer, isEarly) =>
-        new QuicConnection(
+      connect: (peer, isEarly) => {
+        const id = `quic-${String(++lastConnection)}`
+        const ways = (session.driver.ways = this.#waysOf(session.driver, peer, id))
+        return new QuicConnection(
           {
-            id: `quic-${String(++lastConnection)}`,
+            id,
             peer,
             direction: expected === undefined ? 'inbound' : 'outbound',
             transport: this.name,
@@ -350,9 +396,11 @@ export class Endpoint implements Transport, DriverHost {
             early: isEarly
           },
           session.driver,
+          ways,
           this.#parts.log,
           options
-        ),
+        )
+      },
       claimsEarly,
       early,
       authenticated: (connection) => {
@@ -390,13 +438,37 @@ export class Endpoint implements Transport, DriverHost {
       owner: session,
       isClient: expected !== undefined,
       local,
-      remote,
+      way,
       datagramBytes,
       handshakeTimeoutMs: options.handshakeTimeoutMs
     })
     this.#sessions.add(session)
     this.#count[session.phase]++
     return session
+  }
+
+  #waysOf(driver: Driver, peer: NodeId, connection: string): Ways {
+    return new Ways({
+      peer,
+      connection,
+      driver,
+      clock: this.clock,
+      keeper: this.#parts.paths,
+      socketAt: (local) => this.#sockets.at(local)
+    })
+  }
+
+  /** The paths of the connection that is known to its peer by a tag. */
+  #keptPaths(tag: Uint8Array): KeptPaths | undefined {
+    return this.#dispatch.taker(tag)?.ways?.keep()
+  }
+
+  #datagramBytes({ socket, remote }: Way): number {
+    const { datagrams, options } = this.#parts
+    return Math.max(
+      MIN_INITIAL_BYTES,
+      Math.min(options.maxDatagramBytes, datagrams.maxDatagram(remote), socket.maxDatagramBytes ?? Infinity)
+    )
   }
 
   #offer(connection: Connection): void {
@@ -416,11 +488,10 @@ export class Endpoint implements Transport, DriverHost {
       this.#parts.log.error('a handler of connections threw', error)
     }
   }
+}
 
-  /** quiche compares addresses: our end must have the peer's family, and always be the same. */
-  #localFor(remote: Address): Address {
-    const { local } = this.#parts.datagrams.primary
-    if (Address.family(local) === Address.family(remote)) return local
-    return { host: Address.family(remote) === 4 ? '0.0.0.0' : '::', port: local.port }
-  }
+/** quiche compares addresses: our end must have the peer's family. */
+function localFor({ socket: { local }, remote }: Way): Address {
+  if (Address.family(local) === Address.family(remote)) return local
+  return { host: Address.family(remote) === 4 ? '0.0.0.0' : '::', port: local.port }
 }

@@ -1,4 +1,4 @@
-import { Datagrams, definePlugin, Identity, Transport } from '../../kernel/index.js'
+import { Datagrams, definePlugin, Identity, Paths, Transport } from '../../kernel/index.js'
 import { quicTransportOptions } from './options.js'
 import { loadQuiche } from './quiche.js'
 
@@ -13,9 +13,10 @@ export type { QuicTransportOptions } from './options.js'
 export const quicTransport = definePlugin({
   name: 'quic-transport',
   needs: { datagrams: Datagrams, identity: Identity },
+  optional: { paths: Paths },
   provides: { transport: Transport },
   config: quicTransportOptions,
-  async start({ datagrams, identity }, context) {
+  async start({ datagrams, identity, paths }, context) {
     const { name, config, clock, events, log } = context
     const warn = (message: string): void => {
       log.warn(message)
@@ -36,7 +37,8 @@ export const quicTransport = definePlugin({
       checkCertificate(certificate, identity.nodeId)
       const keyLog = config.keyLogFile === undefined ? undefined : new KeyLog(config.keyLogFile, warn)
       context.defer(() => keyLog?.close())
-      const transport = new Endpoint({ name, quiche, datagrams, certificate, options: config, clock, log, keyLog })
+      const parts = { name, quiche, datagrams, paths, certificate, options: config, clock, log, keyLog }
+      const transport = new Endpoint(parts)
       context.defer(() => transport.stop())
       followCertificate(identity, certificate, context, (renewed) => {
         transport.useCertificate(renewed)

@@ -32,7 +32,8 @@ export class ReadMemory {
   /** The first `bytes` bytes of the room, as the caller's own. */
   take(bytes: number): Uint8Array {
     const { room } = this
-    if (bytes < room.length * KEPT_SHARE) return Uint8Array.prototype.slice.call(room, 0, bytes)
+    // Small ones share memory: to take some for each costs more than to copy it.
+    if (bytes < room.length * KEPT_SHARE) return Buffer.from(room.subarray(0, bytes))
     if (this.#datagrams.pop() === undefined) this.#own = newRoom()
     return new Uint8Array(room.buffer, 0, bytes)
   }

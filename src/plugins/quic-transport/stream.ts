@@ -29,6 +29,8 @@ export interface StreamOwner extends Connection {
   readonly failure: PeerloomError | undefined
   /** Whether data that arrived before the end may still be read. */
   readonly readable: boolean
+  /** Grows with each datagram that arrives. */
+  readonly arrivals: number
   /** The stream waits for something to read. */
   awaitData(stream: QuicStream): void
   /** The stream has something to send. */
@@ -60,6 +62,9 @@ export class QuicStream implements Stream {
   #readEnd: PeerloomError | null | undefined
   /** The reader is to be told of news. */
   #wantsData = true
+  /** The connection's arrivals when all that had come was read, and when it was looked whether the peer has stopped us. */
+  #readUpTo = -1
+  #stopsUpTo = -1
 
   /** How writing is over: all is in quiche's hands (`null`) or with an error. */
   #writeEnd: PeerloomError | null | undefined
@@ -96,11 +101,16 @@ export class QuicStream implements Stream {
     if (this.#readEnd !== undefined) throw this.#readEnd
     const { connection } = this
     if (connection.failure !== undefined && !connection.readable) throw connection.failure
+    if (this.#readUpTo === connection.arrivals && connection.failure === undefined) {
+      this.#await()
+      return undefined
+    }
     // quiche forgets a stopped stream once its end is read, and with it the code of the stop.
     this.lookForStop()
+    const { room } = readMemory
     let received: [number, boolean] | null
     try {
-      received = connection.native.streamRecv(this.id, readMemory.room)
+      received = connection.native.streamRecv(this.id, room)
     } catch (error) {
       this.#readEnd = this.#errorOf(error)
       // quiche keeps a reset stream, and its place within the limit, for as long as its reset can still be read.
@@ -109,8 +119,7 @@ export class QuicStream implements Stream {
     }
     if (received === null || (received[0] === 0 && !received[1])) {
       if (connection.failure !== undefined) throw connection.failure
-      this.#wantsData = true
-      connection.awaitData(this)
+      this.#await()
       return undefined
     }
     // The window that has become free is to be announced.
@@ -121,7 +130,13 @@ export class QuicStream implements Stream {
       this.#checkOver()
     }
     if (length === 0) return null
+    if (length < room.length && !end) this.#readUpTo = connection.arrivals
     return readMemory.take(length)
+  }
+
+  #await(): void {
+    this.#wantsData = true
+    this.connection.awaitData(this)
   }
 
   write(chunk: Uint8Array): boolean {
@@ -151,12 +166,26 @@ export class QuicStream implements Stream {
 
   stop(code: number): void {
     if (this.#readEnd !== undefined || this.connection.failure !== undefined) return
+    this.lookForStop()
     this.#readEnd = null
+    this.#discard()
     // In one packet with an acknowledgement of all that was sent, the peer's quiche would forget the stream and the code.
     this.connection.flush()
     this.#shutdown(READ_SIDE, code)
     this.connection.flush()
     this.connection.awaitRelease(this)
+  }
+
+  /** Reads what has arrived: what is unread when a stream is shut down, quiche counts against the connection's window for ever. */
+  #discard(): void {
+    try {
+      for (let more = true; more;) {
+        const received = this.connection.native.streamRecv(this.id, readMemory.room)
+        more = received !== null && received[0] > 0 && !received[1]
+      }
+    } catch {
+      // It was reset, and there is nothing to read.
+    }
   }
 
   release(): boolean {
@@ -216,9 +245,11 @@ export class QuicStream implements Stream {
 
   /** Finds out whether the peer has stopped our side: sending to a stream that quiche has forgotten only says "later". */
   lookForStop(): void {
-    if (this.#writeEnd !== undefined) return
+    const { connection } = this
+    if (this.#writeEnd !== undefined || this.#stopsUpTo === connection.arrivals) return
+    this.#stopsUpTo = connection.arrivals
     try {
-      this.connection.native.streamCapacity(this.id)
+      connection.native.streamCapacity(this.id)
     } catch (error) {
       this.#failWriting(this.#errorOf(error))
     }

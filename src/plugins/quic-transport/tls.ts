@@ -6,8 +6,8 @@ import { MESSAGES_PER_TURN } from './messages.js'
 import type { QuicTransportConfig } from './options.js'
 import type { NativeConfig, Quiche } from './quiche.js'
 
-/** Connection ids that either side may hold; each further path of a connection uses one up for ever. */
-const ACTIVE_CONNECTION_IDS = 64
+/** Connection ids that either side may hold; each further path that quiche sees of a connection uses one up for ever. */
+export const ACTIVE_CONNECTION_IDS = 64
 
 function notProven(why: string): PeerloomError {
   return new PeerloomError('ERR_PEER_MISMATCH', `the peer proves no node id: ${why}`)

@@ -1,4 +1,4 @@
-import type { ClientOptions, Manifest, MethodKind, MethodOptions, MethodSchemas } from '../../kernel/index.js'
+import type { ClientOptions, Manifest, MethodKind, MethodOptions, MethodMessages } from '../../kernel/index.js'
 import { asClass, errorClasses } from './error-classes.js'
 import { checkSchema } from './method-options.js'
 import { tap, type Taps } from './outcome.js'
@@ -14,7 +14,7 @@ export function withAnswer(
   options: Pick<ClientOptions, 'errors'>,
   call: Call
 ): Call {
-  const { output, errors = [] } = entry as MethodOptions & MethodSchemas
+  const { output, errors = [] } = entry as MethodOptions & MethodMessages
   const schema = checkSchema(name, output)
   const classes = errorClasses(name, [...(options.errors ?? []), ...errors])
   if (schema === undefined && classes.size === 0) return call

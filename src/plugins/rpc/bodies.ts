@@ -71,12 +71,12 @@ export interface BodySink {
   during<T>(work: PromiseLike<T>): Promise<T>
 }
 
-/** Sends all chunks as DATA frames, without the end. Leaves the source early if sending fails. */
-export async function sendBody(sink: BodySink, source: AnyIterable<Uint8Array>): Promise<void> {
+/** Sends all chunks, in DATA frames unless told otherwise, without the end. Leaves the source early if sending fails. */
+export async function sendBody(sink: BodySink, source: AnyIterable<Uint8Array>, send = sendData): Promise<void> {
   await forEach(sink, source, async (chunk) => {
     if (!(chunk instanceof Uint8Array)) throw new InvalidInputError('the body of a raw call is bytes (Uint8Array) only')
     for (let at = 0; at < chunk.length; at += MAX_DATA_BYTES) {
-      await sendData(sink, chunk.subarray(at, at + MAX_DATA_BYTES))
+      await send(sink, chunk.subarray(at, at + MAX_DATA_BYTES))
     }
   })
 }

@@ -1,16 +1,16 @@
 import { CloseCode, ConnectionClosedError, PeerloomError, type Stream } from '../../kernel/index.js'
-import type { ByteBudget } from './byte-budget.js'
-import { FrameReader, type Frame } from './frames.js'
-import { WireError } from './wire-error.js'
+import type { RpcEnvironment } from './environment.js'
+import type { Frame } from './frames.js'
+import type { MessageReader } from './message-reader.js'
+import type { Wire } from './wire.js'
 
 const NOTHING = new Uint8Array(0)
 
 /**
- * The frames of one stream, both ways. It reads only when asked to, so what is not wanted yet stays with the transport
+ * The messages of one stream, both ways. It reads only when asked to, so what is not wanted yet stays with the transport
  * and, in the end, with the sender.
  */
 export class Channel {
-  readonly #reader: FrameReader
   #failure: Error | undefined
   #wakeReader: (() => void) | undefined
   #wakeWriter: (() => void) | undefined
@@ -24,10 +24,11 @@ export class Channel {
 
   constructor(
     readonly stream: Stream,
-    maxMessageBytes: number,
-    budget: ByteBudget
+    readonly wire: Wire,
+    readonly reader: MessageReader,
+    /** Takes a stream of which everything is sent, but whose end has not come; without it, such a stream is stopped. */
+    private readonly linger?: (stream: Stream) => void
   ) {
-    this.#reader = new FrameReader(maxMessageBytes, budget)
     stream.onWritable = () => {
       this.#blocked = false
       if (this.#wakeWriter === undefined) this.#lookForLoss()
@@ -40,7 +41,7 @@ export class Channel {
 
   /** True when the peer has ended its direction. */
   get received(): boolean {
-    return this.#reader.ended
+    return this.reader.ended
   }
 
   /** True when this side has ended its direction. */
@@ -53,17 +54,23 @@ export class Channel {
     return this.#blocked
   }
 
-  /** The next frame if it is there. Throws {@link WireError}, what the stream throws, or what `fail` was given. */
+  /** Gives the stream away, with what has come of it and was not looked at. */
+  release(): Uint8Array {
+    this.#over = true
+    return this.reader.rest
+  }
+
+  /** The next frame if it is there. Throws `WireError`, what the stream throws, or what `fail` was given. */
   poll(): Frame | undefined {
     this.#check()
     if (this.#left) throw new PeerloomError('ERR_STREAM_CLOSED', 'nothing more is read from this call')
     for (;;) {
-      const frame = this.#reader.next()
+      const frame = this.reader.next()
       if (frame !== undefined) return frame
       const chunk = this.stream.read()
       if (chunk === undefined) return undefined
-      if (chunk === null) throw new WireError('the stream ended before its last frame')
-      this.#reader.push(chunk)
+      if (chunk === null) this.reader.end()
+      else this.reader.push(chunk)
     }
   }
 
@@ -112,7 +119,7 @@ export class Channel {
   leave(code: number): void {
     if (this.received || this.#left || this.#over) return
     this.#left = true
-    this.#reader.drop()
+    this.reader.drop()
     this.stream.stop(code)
     this.#wakeReader?.()
   }
@@ -127,12 +134,15 @@ export class Channel {
   close(code: number): void {
     if (this.#over) return
     this.#over = true
-    this.#reader.drop()
+    this.reader.drop()
     const { stream } = this
     this.onLost = stream.onReadable = stream.onWritable = stream.onClosed = undefined
     if (!this.#sentLast) stream.reset(code)
     // A FIN that came with the last frame is taken; one that is still to come is not waited for, it may be lost.
-    if (this.received ? !this.#atEnd() : !this.#left) stream.stop(this.received ? CloseCode.OK : code)
+    if (this.received ? !this.#atEnd() : !this.#left) {
+      if (this.linger !== undefined && this.#sentLast && isPeaceful(code)) this.linger(stream)
+      else stream.stop(this.received ? CloseCode.OK : code)
+    }
     this.#wake()
   }
 
@@ -178,4 +188,16 @@ export class Channel {
       return true
     }
   }
+}
+
+/** The channel of a stream, in what is spoken on its connection. */
+export function openChannel(stream: Stream, { wireOf, options, budgets, lingering }: RpcEnvironment): Channel {
+  const wire = wireOf(stream.connection)
+  const reader = wire.reader(options, budgets.of(stream.connection))
+  return new Channel(stream, wire, reader, wire.lingers ? lingering.take : undefined)
+}
+
+/** The call has gone its way, and so has whatever was still to be said about it. */
+function isPeaceful(code: number): boolean {
+  return code === CloseCode.OK || code === CloseCode.CANCELLED
 }

@@ -1,4 +1,5 @@
-import { InvalidInputError, type CallTimer, type Clock, type ClockTimer, type TimerLike } from '../../kernel/index.js'
+import { InvalidInputError, type CallTimer, type TimerLike } from '../../kernel/index.js'
+import type { Deadlines, Expiring } from './deadlines.js'
 
 /** Milliseconds in a caller's `timer`; Infinity without one. Throws `ERR_INVALID_INPUT`. */
 export function timerLimit(timer: number | TimerLike | undefined): number {
@@ -19,18 +20,18 @@ export function inputLimit(input: unknown): number {
   return typeof timeout === 'number' && timeout >= 0 ? timeout : Infinity
 }
 
-/** The time that a call may take, from now on. One timer, none if the time is unlimited. */
-export class Deadline implements CallTimer {
+/** The time that a call may take, from now on. It is watched from `arm` to `clear`, unless it is unlimited. */
+export class Deadline implements CallTimer, Expiring {
+  place = -1
   readonly #startedAt: number
   #timeoutMs: number
-  #timer: ClockTimer | undefined
 
   constructor(
-    private readonly clock: Clock,
+    protected readonly deadlines: Deadlines,
     timeoutMs: number,
-    private readonly onExpired: () => void
+    private readonly onExpired?: () => void
   ) {
-    this.#startedAt = clock.monotonic()
+    this.#startedAt = deadlines.now()
     this.#timeoutMs = timeoutMs
   }
 
@@ -38,34 +39,37 @@ export class Deadline implements CallTimer {
     return this.#timeoutMs
   }
 
+  /** Another limit, counted from the same start. */
+  set timeoutMs(timeoutMs: number) {
+    if (timeoutMs === this.#timeoutMs) return
+    const armed = this.place >= 0
+    if (armed) this.clear()
+    this.#timeoutMs = timeoutMs
+    if (armed) this.arm()
+  }
+
+  get due(): number {
+    return this.#startedAt + this.#timeoutMs
+  }
+
   getTimeout(): number {
     return Math.max(0, this.#timeoutMs - this.elapsedMs)
   }
 
   get elapsedMs(): number {
-    return this.clock.monotonic() - this.#startedAt
-  }
-
-  /** Another limit, counted from the same start. */
-  set timeoutMs(timeoutMs: number) {
-    if (timeoutMs === this.#timeoutMs) return
-    this.#timeoutMs = timeoutMs
-    if (this.#timer !== undefined) this.arm()
+    return this.deadlines.now() - this.#startedAt
   }
 
   /** Begins to watch the time. Expires in a later turn at the earliest. */
   arm(): void {
-    this.clear()
-    if (this.#timeoutMs === Infinity) return
-    this.#timer = this.clock.setTimeout(() => {
-      // A platform's timers fire early when the delay is beyond their range; fractions of a millisecond do not matter.
-      if (this.getTimeout() >= 1) this.arm()
-      else this.onExpired()
-    }, this.getTimeout())
+    if (this.place < 0 && this.#timeoutMs !== Infinity) this.deadlines.add(this)
   }
 
   clear(): void {
-    this.#timer?.clear()
-    this.#timer = undefined
+    this.deadlines.remove(this)
+  }
+
+  expire(): void {
+    this.onExpired?.()
   }
 }

@@ -1,4 +1,5 @@
 import type { ByteBudget } from './byte-budget.js'
+import type { MessageReader } from './message-reader.js'
 import { WireError } from './wire-error.js'
 
 /** What a frame carries: the low four bits of its head. */
@@ -8,7 +9,13 @@ export const FrameType = {
   /** One JSON value of a stream of messages. */
   ITEM: 2,
   /** Bytes of a raw call. */
-  DATA: 3
+  DATA: 3,
+  /** A message or item whose value is bytes. */
+  BINARY: 4,
+  /** What follows are the frames of a lane (lane-frames.ts). */
+  LANE: 5,
+  /** Which call on a lane is answered on this stream. */
+  ANSWER: 6
 } as const
 
 /** The bit of the head that ends its direction; see docs/protocol.md for why FIN alone does not. */
@@ -44,6 +51,8 @@ export function frameHeader(type: number, length: number, last: boolean): Uint8A
   return header
 }
 
+/** Begins either direction of a lane. */
+export const beginLane = frameHeader(FrameType.LANE, 0, false)
 /** Ends a stream of messages without another one. */
 export const lastItem = frameHeader(FrameType.ITEM, 0, true)
 /** Ends the bytes of a raw call without another one. */
@@ -59,7 +68,7 @@ function writeHeader(target: Buffer, type: number, length: number, last: boolean
  * most, of a length that was checked first; bytes of DATA frames pass without being gathered. Nothing after the frame
  * marked LAST is looked at.
  */
-export class FrameReader {
+export class FrameReader implements MessageReader {
   #chunk: Uint8Array = EMPTY
   #at = 0
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES)
@@ -84,25 +93,29 @@ export class FrameReader {
     private readonly budget: ByteBudget
   ) {}
 
-  /** True when the frame marked LAST has been given out. */
   get ended(): boolean {
     return this.#ended
   }
 
-  /** Adds what arrived. Only when `next` has returned `undefined`. */
+  get rest(): Uint8Array {
+    return this.#chunk.subarray(this.#at)
+  }
+
   push(chunk: Uint8Array): void {
     this.#chunk = chunk
     this.#at = 0
   }
 
-  /** Forgets what was gathered. The reader is of no use any more. */
+  end(): void {
+    throw new WireError('the stream ended before its last frame')
+  }
+
   drop(): void {
     this.#chunk = EMPTY
     this.#at = 0
     this.#release()
   }
 
-  /** The next frame, or `undefined` until more is pushed. Throws {@link WireError}, or as {@link ByteBudget.take} does. */
   next(): Frame | undefined {
     if (this.#ended || (!this.#inPayload && !this.#readHeader())) return undefined
     const available = this.#chunk.length - this.#at
@@ -149,7 +162,7 @@ export class FrameReader {
     this.#type = head & 0x0f
     this.#last = (head & LAST) !== 0
     this.#inPayload = true
-    if ((head & 0x70) !== 0 || this.#type < FrameType.MESSAGE || this.#type > FrameType.DATA) {
+    if ((head & 0x70) !== 0 || this.#type < FrameType.MESSAGE || this.#type > FrameType.ANSWER) {
       throw new WireError(`not a frame: its head is 0x${head.toString(16)}`)
     }
     if (this.#missing > this.maxBytes && this.#type !== FrameType.DATA) {
@@ -157,9 +170,14 @@ export class FrameReader {
         `a frame of ${String(this.#missing)} bytes is longer than ${String(this.maxBytes)} (maxMessageBytes)`
       )
     }
-    if (this.#missing === 0 && (!this.#last || this.#type === FrameType.MESSAGE)) {
+    if (this.#missing === 0 && !mayBeEmpty(this.#type, this.#last)) {
       throw new WireError('an empty frame that ends nothing')
     }
     return true
   }
+}
+
+function mayBeEmpty(type: number, last: boolean): boolean {
+  if (type === FrameType.ITEM || type === FrameType.DATA) return last
+  return type === FrameType.BINARY || type === FrameType.LANE
 }

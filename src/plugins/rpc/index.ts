@@ -1,7 +1,5 @@
 import { ConnectionPool, definePlugin, RpcRegistry, type Connection } from '../../kernel/index.js'
-import { ByteBudgets } from './byte-budget.js'
-import type { RpcEnvironment } from './environment.js'
-import { Load } from './load.js'
+import { rpcEnvironment } from './environment.js'
 import { rpcOptions } from './options.js'
 import { Registry } from './registry.js'
 
@@ -28,25 +26,15 @@ export {
 } from './matrix.js'
 export type { RpcOptions } from './options.js'
 
-/** Calls between nodes, in the wire format `peerloom/1` (docs/protocol.md). */
+/** Calls between nodes, in the wire format `peerloom/1` or that of @matrixai/rpc (docs/protocol.md). */
 export const rpc = definePlugin({
   name: 'rpc',
   needs: { pool: ConnectionPool },
   provides: { rpc: RpcRegistry },
   config: rpcOptions,
   start({ pool }, context) {
-    const { clock, config, events, random } = context
-    const environment: RpcEnvironment = {
-      clock,
-      random,
-      options: config,
-      emit: events.emit,
-      budgets: new ByteBudgets(config.maxIncomingBytes),
-      load: new Load(clock, config),
-      outgoing: new Set(),
-      closed: undefined
-    }
-    const registry = new Registry(environment)
+    const { config, events } = context
+    const registry = new Registry(rpcEnvironment(context, config, events.emit))
     context.defer(() => {
       registry.close()
     })

@@ -76,7 +76,7 @@ export async function methodsOf(
   target: RpcTarget,
   options?: CallOptions
 ): Promise<MethodDescription[]> {
-  const call = callerOf('unary', { environment, target, method: METHODS })
+  const call = callerOf('unary', { environment, target, method: METHODS, binary: { input: false, output: false } })
   const ask = call as (input: unknown, options?: CallOptions) => Promise<unknown>
   const { methods } = validAnswer(answer, await ask({}, options)) as v.InferOutput<typeof answer>
   return methods

@@ -11,23 +11,32 @@ export interface Request {
   readonly id: MessageId
   readonly method: string
   readonly params?: unknown
-  readonly metadata?: { readonly timeout?: number | null }
+  readonly metadata?: { readonly timeout?: number | null } | undefined
 }
 
-/** The id of the only request of a stream. */
+/** The id of every request: it is alone on its stream, or told apart on a lane by another number. */
 const ONLY_ID = 1
+/** How a successful response begins. */
+export const RESULT_HEAD = `{"jsonrpc":"2.0","id":${String(ONLY_ID)},"result":`
 
 /** A request as text. `params` is JSON already, or absent; `timeoutMs` of Infinity is left out. */
 export function requestText(method: string, params: string | undefined, timeoutMs: number): string {
   const input = params === undefined ? '' : `,"params":${params}`
   // Whole milliseconds, and never less than the caller itself waits.
   const limit = timeoutMs === Infinity ? '' : `,"metadata":{"timeout":${String(Math.ceil(timeoutMs))}}`
-  return `{"jsonrpc":"2.0","id":${String(ONLY_ID)},"method":${JSON.stringify(method)}${input}${limit}}`
+  // A method's name has no character that JSON escapes.
+  return `{"jsonrpc":"2.0","id":${String(ONLY_ID)},"method":"${method}"${input}${limit}}`
 }
 
 /** A successful response as text. */
 export function resultText(id: MessageId, result: unknown): string {
+  if (id === ONLY_ID) return `${RESULT_HEAD}${jsonOf(result)}}`
   return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${jsonOf(result)}}`
+}
+
+/** A successful response whose result is sent as bytes. */
+export function binaryResultText(id: MessageId): string {
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)}}`
 }
 
 /** A value as JSON text. What JSON cannot say, `undefined` above all, is null. Throws a TypeError for cycles and bigints. */
@@ -68,9 +77,14 @@ export function resultOf(value: unknown): unknown {
   if (!isObject(value) || value.jsonrpc !== '2.0') throw new WireError('not a JSON-RPC 2.0 response')
   const { error } = value
   if (error !== undefined) throw errorFromWire(error)
-  // An error may have a null id, when the request could not be read; a result must belong to our request.
-  if (value.id !== ONLY_ID || value.result === undefined) throw new WireError('a response to nothing that was asked')
+  if (value.result === undefined) throw new WireError('a response to nothing that was asked')
+  checkResponse(value)
   return value.result
+}
+
+/** An error may have a null id, when the request could not be read; a result must belong to our request. */
+export function checkResponse({ jsonrpc, id }: Fields): void {
+  if (jsonrpc !== '2.0' || id !== ONLY_ID) throw new WireError('a response to nothing that was asked')
 }
 
 /** A frame with a JSON-RPC object. */

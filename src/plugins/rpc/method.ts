@@ -1,12 +1,14 @@
 import {
   InvalidInputError,
+  RpcCode,
+  RpcError,
   type AnyMethod,
   type ClassHandler,
   type Clock,
   type Manifest,
   type MethodKind,
   type MethodOptions,
-  type MethodSchemas,
+  type MethodMessages,
   type RegisterOptions,
   type ServerMiddleware
 } from '../../kernel/index.js'
@@ -16,8 +18,16 @@ import { limited } from './limits.js'
 import { callerKind, handlerKind, handleWithClass } from './matrix.js'
 import { checkMiddleware } from './middleware.js'
 import { checkOptions, checkSchema } from './method-options.js'
+import type { RpcSettings } from './options.js'
+import { misused } from './refusals.js'
 import type { ServedCall } from './served-call.js'
 import { validated } from './validation.js'
+
+/** Which of a method's messages are bytes. */
+export interface BinarySides {
+  readonly input: boolean
+  readonly output: boolean
+}
 
 /** Runs a handler. What it returns depends on the kind; see `Handlers` of the contract. */
 export type Run = (call: ServedCall, input: unknown, body?: ReadableStream<Uint8Array>) => unknown
@@ -37,6 +47,7 @@ export interface OfferedMethod extends MethodName {
   readonly idempotent: boolean
   /** Whoever may not call it shall not know that it is there. */
   readonly hidden: boolean
+  readonly binary: BinarySides
   /** Calls under way. */
   readonly calls: Set<ServedCall>
   readonly options: MethodOptions
@@ -58,7 +69,7 @@ export function offeredMethod(
   { defaults, use }: Pick<RegisterOptions, 'defaults' | 'use'>,
   clock: Clock
 ): OfferedMethod {
-  const { kind, run, own, input } = handlerOf(name, given)
+  const { kind, run, own, input, binary } = handlerOf(name, given)
   const options = checkOptions(name, { ...defaults, ...own })
   errorClasses(name, options.errors)
   const inner = guarded({ name, kind }, run, options, input, clock)
@@ -69,6 +80,7 @@ export function offeredMethod(
     timeoutMs: options.timeoutMs,
     idempotent: options.idempotent === true,
     hidden: options.hidden === true,
+    binary: binarySides(name, kind, binary),
     options,
     calls: new Set(),
     use: checkMiddleware(use),
@@ -82,7 +94,7 @@ function guarded(
   method: MethodName,
   run: Run,
   { allow, limits, hidden }: MethodOptions,
-  input: MethodSchemas['input'],
+  input: MethodMessages['input'],
   clock: Clock
 ): Run {
   const valid = input === undefined ? run : validated(method, run, input)
@@ -94,7 +106,10 @@ function guarded(
 function handlerOf(
   name: string,
   given: AnyMethod | ClassHandler
-): { readonly kind: MethodKind; readonly run: Run; readonly own: MethodOptions } & Pick<MethodSchemas, 'input'> {
+): { readonly kind: MethodKind; readonly run: Run; readonly own: MethodOptions } & Pick<
+  MethodMessages,
+  'input' | 'binary'
+> {
   const classKind = handlerKind(given)
   if (classKind !== undefined) {
     const handler = given as ClassHandler
@@ -110,7 +125,44 @@ function handlerOf(
   const handle = method.handle as (...parameters: unknown[]) => unknown
   const run: Run =
     method.kind === 'raw' ? (call, input, body) => handle(input, body, call) : (call, input) => handle(input, call)
-  return { kind: method.kind as MethodKind, run, own: method, input: checkSchema(name, method.input) }
+  return {
+    kind: method.kind as MethodKind,
+    run,
+    own: method,
+    input: checkSchema(name, method.input),
+    binary: method.binary
+  }
+}
+
+const BINARY: readonly unknown[] = [undefined, 'input', 'output', 'both']
+
+/** What `binary` of a method says. Throws `ERR_INVALID_INPUT`. */
+export function binarySides(name: string, kind: MethodKind, binary: unknown): BinarySides {
+  if (!BINARY.includes(binary) || (kind === 'raw' && binary !== undefined)) {
+    throw new InvalidInputError(`method ${name}: binary is 'input', 'output' or 'both', and nothing for raw methods`)
+  }
+  return { input: binary === 'input' || binary === 'both', output: binary === 'output' || binary === 'both' }
+}
+
+/** Checks that what came with a request is what the method takes. Throws {@link RpcError} with INVALID_PARAMS. */
+export function checkInput(method: OfferedMethod, params: unknown): void {
+  const { name, kind, binary } = method
+  const wanted = binary.input && (kind === 'unary' || kind === 'server')
+  if (params instanceof Uint8Array !== wanted) {
+    throw misused(method, new RpcError(RpcCode.INVALID_PARAMS, `${name} takes ${wanted ? 'bytes' : 'JSON'}`))
+  }
+}
+
+/** The output of a method that gives bytes. Throws {@link RpcError} with INTERNAL_ERROR. */
+export function outputBytes(output: unknown): Uint8Array {
+  if (output instanceof Uint8Array) return output
+  throw new RpcError(RpcCode.INTERNAL_ERROR, 'the handler returned no bytes (Uint8Array)')
+}
+
+/** Throws {@link RpcError} with INTERNAL_ERROR if an answer is too long. */
+export function checkAnswer(bytes: number, { maxMessageBytes }: RpcSettings): void {
+  if (bytes <= maxMessageBytes) return
+  throw new RpcError(RpcCode.INTERNAL_ERROR, `the answer is longer than ${String(maxMessageBytes)} bytes`)
 }
 
 /** The kind of a manifest's entry. Throws `ERR_INVALID_INPUT`. */

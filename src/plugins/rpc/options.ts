@@ -1,5 +1,8 @@
 import * as v from 'valibot'
 
+/** Lanes that a peer may have open on one connection. */
+export const MAX_SERVED_LANES = 64
+
 /** Options of the rpc plugin. */
 export const rpcOptions = v.strictObject({
   /**
@@ -19,8 +22,22 @@ export const rpcOptions = v.strictObject({
   maxIncomingBytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1024)), 64 * 1024 * 1024),
   /** Deepest nesting of brackets taken in a message, its envelope included. */
   maxJsonDepth: v.optional(v.pipe(v.number(), v.integer(), v.minValue(4), v.maxValue(1000)), 64),
+  /**
+   * Streams for calls of one message each way that are made to one peer and shared by those that are small; 0 for a
+   * stream of its own to each call.
+   */
+  maxLanes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_SERVED_LANES)), 8),
+  /** Milliseconds without a call after which a lane is ended; twice as many at most. */
+  laneIdleMs: v.optional(v.pipe(v.number(), v.minValue(1)), 1_000),
   /** Calls served at a time for one connection; those beyond are answered with BUSY. */
   maxConcurrentCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 1000),
+  /**
+   * Application protocols (ALPN) of the connections on which the wire of @matrixai/rpc is spoken, instead of `peerloom/1`
+   * as on all others. The transport has to offer them, too.
+   */
+  matrixProtocols: v.optional(v.pipe(v.array(v.pipe(v.string(), v.minLength(1), v.maxBytes(255))), v.maxLength(16)), [
+    'matrixai-rpc/1'
+  ]),
   /** Whether peers may ask (`rpc.methods`) which methods they may call. */
   listMethods: v.optional(v.boolean(), true),
   /** Calls served at a time on all connections; those beyond are answered with BUSY. */

@@ -14,13 +14,37 @@ import {
 import type { BodySink } from './bodies.js'
 import { asError } from './errors.js'
 import { isBusy } from './byte-budget.js'
-import { Channel } from './channel.js'
+import { openChannel, type Channel } from './channel.js'
 import { Deadline, inputLimit, timerLimit } from './deadline.js'
 import type { RpcEnvironment } from './environment.js'
 import { FrameType, type Frame } from './frames.js'
 import { parseJson } from './json.js'
 import { resultOf } from './messages.js'
+import type { Wire } from './wire.js'
 import { WireError } from './wire-error.js'
+
+/**
+ * How many milliseconds a call may take. Throws `ERR_INVALID_INPUT` for a malformed timer, the reason of a signal that is
+ * aborted, or why calls cannot be made.
+ */
+export function limitOfCall(
+  { closed, options: { defaultTimeoutMs } }: RpcEnvironment,
+  options: CallOptions | undefined,
+  input: unknown
+): number {
+  if (closed !== undefined) throw closed
+  if ((options?.retry ?? options?.hedge) !== undefined) {
+    throw new InvalidInputError('retry and hedge are for unary calls of methods that are marked idempotent')
+  }
+  const own = options?.timer === undefined ? defaultTimeoutMs : timerLimit(options.timer)
+  if (options?.signal?.aborted === true) throw abortReason(options.signal)
+  return Math.min(own, inputLimit(input))
+}
+
+/** A call has reached its limit on this side. */
+export function tookTooLong(timeoutMs: number): RpcError {
+  return new RpcError(RpcCode.TIMEOUT, `the call took longer than ${String(timeoutMs)} ms`, { local: true })
+}
 
 /** A call that this node makes, from before it has a stream until both directions are over. */
 export class OutgoingCall implements BodySink {
@@ -36,22 +60,16 @@ export class OutgoingCall implements BodySink {
   /** Called when the call has failed while nobody may be waiting for it. */
   onFailed: ((error: Error) => void) | undefined
 
-  /** Throws `ERR_INVALID_INPUT` for a malformed timer, the reason of a signal that is aborted, or why calls cannot be made. */
+  /** Throws as {@link limitOfCall} does. */
   constructor(
-    private readonly environment: RpcEnvironment,
+    readonly environment: RpcEnvironment,
     options: CallOptions | undefined,
     input: unknown
   ) {
-    if (environment.closed !== undefined) throw environment.closed
-    const { signal, timer, retry, hedge } = options ?? {}
-    if (retry !== undefined || hedge !== undefined) {
-      throw new InvalidInputError('retry and hedge are for unary calls of methods that are marked idempotent')
-    }
-    const own = timer === undefined ? environment.options.defaultTimeoutMs : timerLimit(timer)
-    if (signal?.aborted === true) throw abortReason(signal)
-    this.deadline = new Deadline(environment.clock, Math.min(own, inputLimit(input)), () => {
-      const text = `the call took longer than ${String(this.deadline.timeoutMs)} ms`
-      this.fail(new RpcError(RpcCode.TIMEOUT, text, { local: true }), CloseCode.TIMEOUT)
+    const timeoutMs = limitOfCall(environment, options, input)
+    const signal = options?.signal
+    this.deadline = new Deadline(environment.deadlines, timeoutMs, () => {
+      this.fail(tookTooLong(timeoutMs), CloseCode.TIMEOUT)
     })
     this.deadline.arm()
     this.#signal = signal
@@ -66,6 +84,11 @@ export class OutgoingCall implements BodySink {
   get channel(): Channel {
     if (this.#channel === undefined) throw new PeerloomError('ERR_STATE', 'the call has no stream yet')
     return this.#channel
+  }
+
+  /** What is spoken on the call's stream. */
+  get wire(): Wire {
+    return this.channel.wire
   }
 
   /** Opens the stream. Nothing is returned, and nothing to be awaited, if that needs no waiting. */
@@ -94,8 +117,7 @@ export class OutgoingCall implements BodySink {
   }
 
   #attach(stream: Stream): void {
-    const { options, budgets } = this.environment
-    this.#channel = new Channel(stream, options.maxMessageBytes, budgets.of(stream.connection))
+    this.#channel = openChannel(stream, this.environment)
     // A peer that wants no more input still answers, but a connection that is gone does not.
     this.#channel.onLost = (error) => {
       if (error instanceof ConnectionClosedError) this.fail(error, CloseCode.CANCELLED)
@@ -114,9 +136,13 @@ export class OutgoingCall implements BodySink {
     }
   }
 
+  get maxJsonDepth(): number {
+    return this.environment.options.maxJsonDepth
+  }
+
   /** The JSON in a frame. */
   parse(frame: Frame): unknown {
-    return parseJson(frame.payload, this.environment.options.maxJsonDepth)
+    return parseJson(frame.payload, this.maxJsonDepth)
   }
 
   /** The result in a frame; throws the error that it says instead. */
@@ -143,6 +169,7 @@ export class OutgoingCall implements BodySink {
       this.#refused = true
       throw error
     }
+    if (this.channel.received) this.finish()
   }
 
   /** Waits no longer than the call lasts. One at a time. */
@@ -200,7 +227,8 @@ export class OutgoingCall implements BodySink {
   }
 }
 
-function closeCodeOf(error: unknown): number {
+/** What an error of this side's own making is told with. */
+export function closeCodeOf(error: unknown): number {
   if (error instanceof WireError) return CloseCode.PROTOCOL
   return isBusy(error) ? CloseCode.LIMIT : CloseCode.CANCELLED
 }

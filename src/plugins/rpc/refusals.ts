@@ -1,4 +1,5 @@
 import { RpcCode, RpcError } from '../../kernel/index.js'
+import type { OfferedMethod } from './method.js'
 
 /** The answer to a call of a method that is not there, or not to be seen. */
 export function noSuchMethod(name: string): RpcError {
@@ -8,4 +9,9 @@ export function noSuchMethod(name: string): RpcError {
 /** A node or a method has too much to do. */
 export function busy(text: string, retryAfterMs?: number): RpcError {
   return new RpcError(RpcCode.BUSY, text, retryAfterMs === undefined ? {} : { data: { retryAfterMs } })
+}
+
+/** Why a method cannot be called like that; of a hidden one, only that it is not there. */
+export function misused({ name, hidden }: Pick<OfferedMethod, 'name' | 'hidden'>, error: Error): Error {
+  return hidden ? noSuchMethod(name) : error
 }

@@ -30,7 +30,7 @@ import { ConnectionServer } from './connection-server.js'
 import type { RpcEnvironment } from './environment.js'
 import { introspection, METHODS, methodsOf } from './introspection.js'
 import { behind, callBehind, checkMiddleware } from './middleware.js'
-import { manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
+import { binarySides, manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
 
 /** Middleware, which may be added more than once. */
 interface Added {
@@ -164,7 +164,8 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
     const entries = Object.entries(manifest).map(([name, entry]) => {
       const method = wireName(name, options.namespace)
       const kind = manifestKind(name, entry)
-      const call = callerOf(kind, { environment, target, method }) as (...parameters: unknown[]) => unknown
+      const binary = binarySides(name, kind, 'binary' in entry ? entry.binary : undefined)
+      const call = callerOf(kind, { environment, target, method, binary }) as (...parameters: unknown[]) => unknown
       const wanted = withAnswer(name, kind, entry, options, call)
       const intercepted = callBehind(use, { method, kind, peer }, wanted, environment)
       const mayRepeat = kind === 'unary' && 'idempotent' in entry && entry.idempotent
@@ -190,9 +191,10 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
   /** Ends every call in both directions and takes no more. */
   close(): void {
     const error = (this.environment.closed = new AbortError('the rpc plugin has stopped'))
-    for (const server of this.#servers.values()) server.close()
+    for (const server of this.#servers.values()) server.close(error)
     this.#servers.clear()
     for (const call of this.environment.outgoing) call.fail(error, CloseCode.SHUTDOWN)
     this.environment.load.close()
+    this.environment.lingering.close()
   }
 }

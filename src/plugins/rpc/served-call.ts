@@ -8,36 +8,22 @@ import {
   type CallMeta,
   type CallTimer
 } from '../../kernel/index.js'
-import { isBusy } from './byte-budget.js'
-import type { Channel } from './channel.js'
-import type { Deadline } from './deadline.js'
-import { FrameType, textFrame, type Frame } from './frames.js'
-import { parseJson } from './json.js'
-import { errorText, type MessageId, type Request } from './messages.js'
-import { asError, errorToWire } from './errors.js'
-import type { RpcSettings } from './options.js'
+import { Deadline } from './deadline.js'
+import type { RpcEnvironment } from './environment.js'
+import type { MessageId, Request } from './messages.js'
 import { WireError } from './wire-error.js'
 
-/** A call that this node answers: the context its handler sees, and what ends it. */
-export class ServedCall implements CallContext {
+/** A call that this node answers: the context its handler sees, and what ends it early. */
+export abstract class ServedCall extends Deadline implements CallContext {
   #request: Request | undefined
   #controller: AbortController | undefined
   #failure: Error | undefined
-  #rejectWork: ((error: Error) => void) | undefined
-  #over = false
-  #working = 0
 
   constructor(
-    readonly channel: Channel,
-    readonly meta: CallMeta,
-    readonly deadline: Deadline,
-    readonly options: RpcSettings,
-    /** Called once the call is over and its handler has come to rest. */
-    private readonly onIdle: () => void
+    readonly environment: RpcEnvironment,
+    readonly meta: CallMeta
   ) {
-    channel.onLost = (error) => {
-      this.abort(error)
-    }
+    super(environment.deadlines, environment.options.defaultTimeoutMs)
   }
 
   get signal(): AbortSignal {
@@ -49,7 +35,7 @@ export class ServedCall implements CallContext {
   }
 
   get timer(): CallTimer {
-    return this.deadline
+    return this
   }
 
   get request(): Request {
@@ -57,12 +43,22 @@ export class ServedCall implements CallContext {
     return this.#request
   }
 
+  set request(request: Request) {
+    this.#request = request
+  }
+
   get hasRequest(): boolean {
     return this.#request !== undefined
   }
 
-  set request(request: Request) {
-    this.#request = request
+  /** What is repeated in the answer. */
+  get id(): MessageId {
+    return this.#request?.id ?? null
+  }
+
+  /** Why the call was ended early, if it was. */
+  get failure(): Error | undefined {
+    return this.#failure
   }
 
   /** Ends the call in the handler's name. */
@@ -73,104 +69,27 @@ export class ServedCall implements CallContext {
 
   /** Ends the call: whatever waits for it fails with the error, and the caller is told unless it is gone. */
   abort(error: Error): void {
-    if (this.#over || this.#failure !== undefined) return
-    const failure = error instanceof StreamResetError ? givenUp(error) : error
+    if (this.isOver || this.#failure !== undefined) return
+    const failure = error instanceof StreamResetError ? givenUp(error.streamCode, error) : error
     this.#failure = failure
-    this.channel.fail(failure)
+    this.interrupt(failure)
     this.#controller?.abort(failure)
-    this.#rejectWork?.(failure)
   }
 
-  /** The next frame from the caller. What is wrong with it ends the call, whatever the handler makes of it. */
-  async receive(): Promise<Frame> {
-    try {
-      return this.channel.poll() ?? (await this.channel.receive())
-    } catch (error) {
-      this.abort(error as Error)
-      throw this.#failure ?? error
-    }
+  override expire(): void {
+    const text = `the call took longer than ${String(this.timeoutMs)} ms`
+    this.abort(new RpcError(RpcCode.TIMEOUT, text, { local: true }))
   }
 
-  /** The JSON in a frame. What is wrong with it ends the call. */
-  parse(frame: Frame): unknown {
-    try {
-      return parseJson(frame.payload, this.options.maxJsonDepth)
-    } catch (error) {
-      this.abort(error as Error)
-      throw error
-    }
-  }
-
-  /** Waits for a handler's work no longer than the call lasts. The call counts as running until the work has settled. */
-  during<T>(work: PromiseLike<T>): Promise<T> {
-    this.#working++
-    const settled = (): void => {
-      if (--this.#working === 0 && this.#over) this.onIdle()
-    }
-    return new Promise<T>((resolve, reject) => {
-      this.#rejectWork = reject
-      if (this.#failure !== undefined) reject(this.#failure)
-      // The handler's own rejection is passed on as it is, whatever it is.
-      const running = Promise.resolve(work)
-      running.then(resolve, reject)
-      running.then(settled, settled)
-    })
-  }
-
-  /** Sends a frame; gives a promise to wait for if there is no room for more. */
-  send(bytes: Uint8Array): Promise<void> | undefined {
-    return this.channel.send(bytes) ? undefined : this.channel.drained()
-  }
-
-  /** Wants no more input. */
-  leaveInput(): void {
-    this.channel.leave(CloseCode.OK)
-  }
-
-  /** Ends the call for what the caller sent, and gives the error back to be thrown. */
-  reject(error: WireError): WireError {
-    this.abort(error)
-    return error
-  }
-
-  /** Ends the call with an error. Returns its JSON-RPC code. */
-  fail(thrown: unknown): number {
-    // A handler that was interrupted may throw anything; why it was interrupted is what counts.
-    const error = this.#failure ?? asError(thrown)
-    const wire = errorToWire(error)
-    const { channel } = this
-    const code = closeCodeOf(error)
-    const id: MessageId = this.#request?.id ?? null
-    try {
-      // Behind bytes that nobody takes, an answer would only wait.
-      if (!channel.sent && !channel.blocked) channel.endAnyway(textFrame(FrameType.MESSAGE, errorText(id, wire), true))
-    } catch {
-      // The caller is gone.
-    }
-    channel.close(code)
-    return wire.code
-  }
-
-  /** Takes the call off. */
-  finish(): void {
-    this.#over = true
-    this.deadline.clear()
-    this.#rejectWork = undefined
-    this.channel.close(CloseCode.OK)
-    if (this.#working === 0) this.onIdle()
-  }
+  /** Nothing can end it early any more. */
+  protected abstract get isOver(): boolean
+  /** It has been ended early. */
+  protected abstract interrupt(failure: Error): void
 }
 
-function givenUp(error: StreamResetError): RpcError {
-  return error.streamCode === CloseCode.TIMEOUT
-    ? new RpcError(RpcCode.TIMEOUT, 'the call took longer than its caller waits', { cause: error })
-    : new RpcError(RpcCode.CANCELLED, 'the caller gave up', { cause: error })
-}
-
-function closeCodeOf(error: unknown): number {
-  if (error instanceof WireError) return CloseCode.PROTOCOL
-  if (!(error instanceof RpcError)) return CloseCode.OK
-  if (error.rpcCode === RpcCode.TIMEOUT) return CloseCode.TIMEOUT
-  if (isBusy(error)) return CloseCode.LIMIT
-  return error.rpcCode === RpcCode.CANCELLED ? CloseCode.CANCELLED : CloseCode.OK
+/** What a caller says by the code with which it gives a call up. */
+export function givenUp(code: number, cause?: StreamResetError): RpcError {
+  return code === CloseCode.TIMEOUT
+    ? new RpcError(RpcCode.TIMEOUT, 'the call took longer than its caller waits', { cause })
+    : new RpcError(RpcCode.CANCELLED, 'the caller gave up', { cause })
 }

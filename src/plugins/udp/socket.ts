@@ -30,6 +30,7 @@ export class UdpSocket implements DatagramSocket {
   readonly #handlers: Record<DatagramClass, DatagramHandler | undefined> = {
     stun: undefined,
     probe: undefined,
+    relay: undefined,
     quic: undefined
   }
   readonly #stats: Mutable<DatagramStats> = {

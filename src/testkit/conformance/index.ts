@@ -11,6 +11,12 @@ export type { TestRunner } from './runner.js'
 export { storeConformance, type StoreConformanceOptions, type StoreUnderTest } from './store.js'
 export type { Timed } from './timed.js'
 export {
+  transportPathsConformance,
+  type PathsEnd,
+  type PathsPair,
+  type TransportPathsConformanceOptions
+} from './transport-paths.js'
+export {
   transportConformance,
   type TransportConformanceOptions,
   type TransportEnd,

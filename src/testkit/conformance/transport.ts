@@ -86,7 +86,10 @@ export function transportConformance(options: TransportConformanceOptions): void
 }
 
 /** `a` dials `b`. */
-export async function connect({ a, b }: TransportPair): Promise<{ outbound: Connection; inbound: Connection }> {
+export async function connect({
+  a,
+  b
+}: Pick<TransportPair, 'a' | 'b'>): Promise<{ outbound: Connection; inbound: Connection }> {
   const accepted = nextConnection(b.transport)
   const outbound = await a.transport.dial(b.id, b.address)
   return { outbound, inbound: await accepted }

@@ -13,7 +13,7 @@ const CONNECTIONS = 4
 /** Few enough for those who open one to have to wait at times. */
 const MAX_STREAMS = 64
 /** A close that was lost is noticed after that. */
-const IDLE_TIMEOUT_MS = 5_000
+const IDLE_TIMEOUT_MS = 15_000
 const KEEP_ALIVE_MS = 1_000
 
 interface Node {
@@ -31,6 +31,7 @@ export class World {
   readonly #pairs: Pair[] = []
   readonly #all = new Set<Pair>()
   #dialling: Promise<unknown> = Promise.resolve()
+  #redials = 0
   /** Of the connections that are over and forgotten. */
   readonly #past = noTally()
 
@@ -58,9 +59,9 @@ export class World {
     return this.random.int(2) as Side
   }
 
-  /** Closes one of the connections, with whatever is on it, and dials again. */
+  /** Closes the oldest of the connections, with whatever is on it, and dials again. */
   async redial(code: number, reason: string): Promise<void> {
-    const slot = this.random.int(CONNECTIONS)
+    const slot = this.#redials++ % CONNECTIONS
     const pair = this.#pairs[slot] as Pair
     if (pair.isOver) return
     const [closed, fresh] = [pair.close(this.side(), code, reason), this.#dial()]
@@ -91,7 +92,8 @@ export class World {
   #dial(): Promise<Pair> {
     const [from, to] = this.side() === 0 ? this.nodes : ([this.nodes[1], this.nodes[0]] as const)
     const dialled = this.#dialling.then(async () => {
-      const [near, far] = await Promise.all([from.transport.dial(to.id, to.address), to.accepted()])
+      const near = await from.transport.dial(to.id, to.address)
+      const far = await to.accepted()
       const pair = new Pair([near, far], (what) => this.complaints.push(what))
       this.#all.add(pair)
       return pair

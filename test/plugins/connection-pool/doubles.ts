@@ -50,6 +50,9 @@ export class FakeConnection implements Partial<Connection> {
   ownStreams = 0
   openedStreams = 0
   acceptedStreams = 0
+  sentMessages = 0
+  receivedMessages = 0
+  worn = false
   /** Whether, and after how many milliseconds, a ping is answered. */
   answersPings = true
   pingMs = 0
@@ -104,11 +107,12 @@ export class FakeConnection implements Partial<Connection> {
   }
 
   stats(): ReturnType<Connection['stats']> {
-    const { streams, ownStreams, openedStreams, acceptedStreams } = this
+    const { streams, ownStreams, openedStreams, acceptedStreams, worn } = this
     const counts = { streams: streams + ownStreams, ownStreams, openedStreams, acceptedStreams }
     const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
-    const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, ...lost, ...messages, ...counts }
+    const { sentMessages, receivedMessages } = this
+    const messages = { sentMessages, receivedMessages, droppedMessages: 0 }
+    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, pathsLeft: 63, worn, ...lost, ...messages, ...counts }
   }
 
   get asConnection(): Connection {
@@ -166,6 +170,10 @@ export class FakeTransport implements Transport {
         reject(abortReason(signal))
       })
     }).finally(() => this.underWay--)
+  }
+
+  carry(): () => void {
+    return () => undefined
   }
 
   stats(): ReturnType<Transport['stats']> {

@@ -28,7 +28,7 @@ describe('a connection that nobody uses', () => {
     await stop()
   })
 
-  it('is one with no stream open, nor opened by either side since it was looked at', async () => {
+  it('is one with no stream open, nor opened or a message sent by either side since it was looked at', async () => {
     const { clock, arrive, stop } = await startPool({ idleMs: IDLE_MS })
     const connection = arrive(larger)
     const after = IDLE_MS + UNINVITED_GRACE_MS
@@ -39,6 +39,10 @@ describe('a connection that nobody uses', () => {
     connection.acceptedStreams++
     await clock.advance(after - LOOK_MS)
     connection.openedStreams++
+    await clock.advance(after - LOOK_MS)
+    connection.receivedMessages++
+    await clock.advance(after - LOOK_MS)
+    connection.sentMessages++
     await clock.advance(after - LOOK_MS)
     expect(connection.closeInfo).to.equal(undefined)
     await clock.advance(2 * LOOK_MS)
@@ -84,7 +88,9 @@ describe('a connection that nobody uses', () => {
   })
 
   it('is found by looking now and then, never too early and at most one look late', () => {
-    const use = fc.record({ at: fc.nat(100_000), ours: fc.boolean(), forMs: fc.nat(5_000) })
+    const use = fc
+      .record({ at: fc.nat(100_000), ours: fc.boolean(), forMs: fc.nat(5_000), message: fc.boolean() })
+      .map((each) => (each.message ? { ...each, forMs: 0 } : each))
     fc.assert(
       fc.property(fc.array(use, { maxLength: 20 }), fc.integer({ min: 100, max: 20_000 }), (uses, periodMs) => {
         const usage = new Usage(0)
@@ -96,8 +102,10 @@ describe('a connection that nobody uses', () => {
             {
               streams: open.length,
               ownStreams: open.filter(({ ours }) => ours).length,
-              openedStreams: begun.filter(({ ours }) => ours).length,
-              acceptedStreams: begun.filter(({ ours }) => !ours).length
+              openedStreams: begun.filter(({ ours, message }) => ours && !message).length,
+              acceptedStreams: begun.filter(({ ours, message }) => !ours && !message).length,
+              sentMessages: begun.filter(({ ours, message }) => ours && message).length,
+              receivedMessages: begun.filter(({ ours, message }) => !ours && message).length
             },
             now
           )

@@ -35,7 +35,14 @@ const packet: fc.Arbitrary<Packet> = fc.oneof(
     protocol,
     signature: bytes(64)
   }),
-  fc.record({ kind: fc.constant('data' as const), to: id, ack: integer, number: integer, frames: fc.uint8Array() }),
+  fc.record({
+    kind: fc.constant('data' as const),
+    to: id,
+    serial: integer,
+    ack: integer,
+    number: integer,
+    frames: fc.uint8Array()
+  }),
   fc.record({ kind: fc.constant('close' as const), to: id, code: integer, reason: fc.string({ maxLength: 64 }) }),
   fc.record({ kind: fc.constant('message' as const), to: id, message: fc.uint8Array() })
 )

@@ -10,6 +10,7 @@ import {
 import type { Address } from '#src/model/index.js'
 import { memoryNetwork, type MemoryNetwork } from '#src/plugins/memory-network/index.js'
 import { memoryTransport, type MemoryTransportOptions } from '#src/plugins/memory-transport/index.js'
+import { paths, type PathsOptions } from '#src/plugins/paths/index.js'
 import { seededRandom } from '#src/testkit/index.js'
 import { testIdentity } from './identities.js'
 
@@ -26,6 +27,8 @@ export interface TestNodeOptions {
   readonly clock?: Clock
   readonly transport?: MemoryTransportOptions
   readonly identity?: Identity
+  /** `false` for none that keeps paths. */
+  readonly paths?: PathsOptions | false
 }
 
 /** Node number `n`, at 10.0.0.n port 4433. */
@@ -37,6 +40,7 @@ export async function startNode(n: number, options: TestNodeOptions): Promise<Te
     plugins: [
       definePlugin({ name: 'identity', provides: { identity: Identity }, start: () => ({ identity }) }),
       memoryNetwork.with({ network: options.network, host: `10.0.0.${n}`, port: 4433 }),
+      ...(options.paths === false ? [] : [paths.with(options.paths ?? {})]),
       memoryTransport.with(options.transport ?? {})
     ]
   })

@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
 import { expect } from 'chai'
-import { systemClock } from '#src/kernel/index.js'
+import { systemClock, type DatagramSocket } from '#src/kernel/index.js'
 import { Driver, type DriverHost } from '#src/plugins/quic-transport/driver.js'
 import type { NativeConnection } from '#src/plugins/quic-transport/quiche.js'
 
 const remote = { host: '127.0.0.1', port: 1 }
+const socket = { local: remote } as DatagramSocket
 const datagram = new Uint8Array(100)
 
 /** A driver of a library that has nothing but acknowledgements to send. */
@@ -52,12 +53,12 @@ function rig(): { receive: () => void; end: () => void; flushes: () => number; h
     owner,
     isClient: false,
     local: remote,
-    remote,
+    way: { socket, remote },
     datagramBytes: 1_200,
     handshakeTimeoutMs: 60_000
   })
   return {
-    receive: () => void driver.receive(datagram, remote),
+    receive: () => void driver.receive(datagram, remote, socket),
     end: () => {
       driver.abandon()
     },

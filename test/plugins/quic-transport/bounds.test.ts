@@ -1,11 +1,12 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { STREAM_HIGH_WATER_BYTES, type Stream } from '#src/kernel/index.js'
+import { chunksOf, STREAM_HIGH_WATER_BYTES, type Stream } from '#src/kernel/index.js'
 import { QuicStream, type StreamOwner } from '#src/plugins/quic-transport/stream.js'
 import { connectedPair } from './nodes.js'
 
 const PIECE_BYTES = 64 * 1024
 const STREAMS = 40
+const UNREAD_BYTES = 200_000
 /** Signs of life after which nothing more is expected of a peer that does not read. */
 const PINGS = 20
 
@@ -84,5 +85,27 @@ describe('writers to a QUIC peer that never reads', () => {
     expect(written).to.be.within(quic.connectionWindowBytes, most)
     // They wait for room, and for nothing else.
     expect(pair.out.closeInfo).to.equal(undefined)
+  })
+})
+
+describe('QUIC streams that are stopped with much of them unread', () => {
+  it('give back their share of the connection’s window', async () => {
+    const windows = { connectionWindowBytes: 1_000_000, maxConnectionWindowBytes: 1_000_000 }
+    await using pair = await connectedPair({ quic: windows })
+    for (let i = 0; i < 20; i++) {
+      const taken = new Promise<Stream>((resolve) => (pair.in.onStream = resolve))
+      const stream = await pair.out.open()
+      stream.end(new Uint8Array(UNREAD_BYTES))
+      const incoming = await taken
+      for (let pings = 0; pings < PINGS; pings++) await pair.out.ping()
+      incoming.stop(1)
+      incoming.end()
+    }
+    const taken = new Promise<Stream>((resolve) => (pair.in.onStream = resolve))
+    const stream = await pair.out.open()
+    stream.end(new Uint8Array(UNREAD_BYTES))
+    let read = 0
+    for await (const { length } of chunksOf(await taken)) read += length
+    expect(read).to.equal(UNREAD_BYTES)
   })
 })

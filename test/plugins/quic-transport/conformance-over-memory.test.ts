@@ -3,16 +3,18 @@ import { NodeId } from '#src/model/index.js'
 import { identity } from '#src/plugins/identity/index.js'
 import { MemoryNetwork, memoryNetwork } from '#src/plugins/memory-network/index.js'
 import { quicTransport } from '#src/plugins/quic-transport/index.js'
-import { transportConformance, type TransportEnd, type TransportPair } from '#src/testkit/index.js'
+import { paths } from '#src/plugins/paths/index.js'
+import { transportConformance, transportPathsConformance, type PathsPair } from '#src/testkit/index.js'
 
 const MAX_STREAMS = 16
 const DRAIN_MS = 1_500
 
-async function startNode(network: MemoryNetwork, host: string): Promise<TransportEnd> {
+async function startNode(network: MemoryNetwork, host: string): Promise<PathsPair['a']> {
   const kernel = createKernel({
     plugins: [
       identity,
       memoryNetwork.with({ network, host }),
+      paths.with({ timeoutMs: 500 }),
       quicTransport.with({ maxStreams: MAX_STREAMS, drainMs: DRAIN_MS, handshakeTimeoutMs: 1_000 })
     ]
   })
@@ -20,12 +22,13 @@ async function startNode(network: MemoryNetwork, host: string): Promise<Transpor
   return {
     transport: kernel.resolve(Transport),
     id: kernel.resolve(Identity).nodeId,
+    datagrams: kernel.resolve(Datagrams),
     address: kernel.resolve(Datagrams).primary.local,
     stop: () => kernel.stop()
   }
 }
 
-async function createPair(): Promise<TransportPair> {
+async function createPair() {
   const network = new MemoryNetwork()
   const [a, b] = await Promise.all([startNode(network, '10.0.0.1'), startNode(network, '10.0.0.2')])
   return {
@@ -46,3 +49,4 @@ transportConformance({
   describe,
   it
 })
+transportPathsConformance({ name: 'quic-transport over memory-network', createPair, describe, it })

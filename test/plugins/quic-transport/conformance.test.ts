@@ -1,7 +1,13 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { NodeId } from '#src/model/index.js'
-import { transportConformance, type TransportPair } from '#src/testkit/index.js'
+import { paths } from '#src/plugins/paths/index.js'
+import {
+  transportConformance,
+  transportPathsConformance,
+  type PathsPair,
+  type TransportPair
+} from '#src/testkit/index.js'
 import { startNode } from './nodes.js'
 
 const MAX_STREAMS = 16
@@ -30,3 +36,21 @@ async function createPair(): Promise<TransportPair> {
 }
 
 transportConformance({ name: 'quic-transport', maxStreams: MAX_STREAMS, createPair, describe, it })
+
+async function createPathsPair(): Promise<PathsPair> {
+  const options = { further: [paths.with({ timeoutMs: 500 })] }
+  const silent = createSocket('udp4')
+  silent.bind(0, '127.0.0.1')
+  const [a, b] = await Promise.all([startNode(options), startNode(options), once(silent, 'listening')])
+  return {
+    a,
+    b,
+    nowhere: { host: '127.0.0.1', port: silent.address().port },
+    async stop() {
+      silent.close()
+      await Promise.all([a.stop(), b.stop()])
+    }
+  }
+}
+
+transportPathsConformance({ name: 'quic-transport', createPair: createPathsPair, describe, it })

@@ -1,5 +1,7 @@
 import { expect } from 'chai'
-import { connectedPair } from './nodes.js'
+import type { Connection } from '#src/kernel/index.js'
+import { ask, echo, meet } from './meet.js'
+import { connectedPair, startNode } from './nodes.js'
 import { tapped } from './wraps.js'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -61,5 +63,33 @@ describe('messages over QUIC', () => {
     pair.out.sendMessage(Uint8Array.of(2))
     while (seen.length === 0) await turn()
     expect(seen).to.deep.equal([2])
+  })
+
+  it('that come early are given to nobody before the handshake is done', async () => {
+    const early = { quic: { earlyData: true } }
+    let silent = false
+    await using a = await startNode(early)
+    await using b = await startNode({ ...early, wrap: tapped({ send: () => !silent }) })
+    await meet(a, b)
+    const seen: boolean[] = []
+    let inward: Connection | undefined
+    b.transport.onEarly = (connection) => {
+      inward = connection
+      connection.onMessage = () => seen.push(connection.early)
+      echo(connection)
+    }
+    silent = true
+    const out = new Promise<Connection>((resolve, reject) => {
+      a.transport.dial(b.id, b.address, { early: resolve }).catch(reject)
+    })
+    expect((await out).sendMessage(Uint8Array.of(1))).to.equal(true)
+    const answer = ask(await out, 'and a stream')
+    // What is read on the stream shows that the message is there as well.
+    while ((inward?.stats().acceptedStreams ?? 0) === 0) await turn()
+    expect([inward?.early, seen]).to.deep.equal([true, []])
+    silent = false
+    expect(await answer).to.equal('and a stream')
+    while (seen.length === 0) await turn()
+    expect(seen).to.deep.equal([false])
   })
 })

@@ -35,6 +35,8 @@ export interface NodeOptions {
   readonly port?: number
   readonly wrap?: Wrap
   readonly identity?: Plugin
+  /** Such as the one that keeps paths. */
+  readonly further?: readonly Plugin[]
   readonly clock?: Clock
 }
 
@@ -47,7 +49,8 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     plugins: [
       wrap === undefined ? sockets : wrapped(sockets, wrap),
       options.identity ?? identity,
-      quicTransport.with(options.quic ?? {})
+      quicTransport.with(options.quic ?? {}),
+      ...(options.further ?? [])
     ]
   })
   await kernel.start()

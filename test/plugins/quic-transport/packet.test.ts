@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import type { DatagramSocket } from '#src/kernel/index.js'
 import { Dispatch } from '#src/plugins/quic-transport/dispatch.js'
 import {
   CID_BYTES,
@@ -16,6 +17,7 @@ import {
 } from '#src/plugins/quic-transport/packet.js'
 
 const from = { host: '192.0.2.1', port: 4433 }
+const socket = {} as DatagramSocket
 const cid = fc.uint8Array({ minLength: 0, maxLength: 255 })
 
 function longPacket(first: number, version: number, dcid: Uint8Array, scid: Uint8Array, bytes: number): Uint8Array {
@@ -145,7 +147,7 @@ describe('dispatch', () => {
         if (versionOne && data.length > 5) data.set([0, 0, 0, 1], 1)
         let accepted = 0
         const dispatch = new Dispatch({ accept: () => accepted++, send: () => undefined })
-        dispatch.receive(data, from)
+        dispatch.receive(data, from, socket)
         const dropped = Object.values(dispatch.dropped).reduce((sum, n) => sum + n, 0)
         expect(accepted + dropped).to.equal(1)
         expect(dispatch.dropped['internal error']).to.equal(undefined)
@@ -167,14 +169,14 @@ describe('dispatch', () => {
         return answer
       }
     })
-    dispatch.receive(short, from)
-    dispatch.receive(long, from)
+    dispatch.receive(short, from, socket)
+    dispatch.receive(long, from, socket)
     answer = false
-    dispatch.receive(short, from)
-    dispatch.receive(short, from)
+    dispatch.receive(short, from, socket)
+    dispatch.receive(short, from, socket)
     expect(seen).to.deep.equal([short.length, long.length, short.length, short.length])
     dispatch.unroute(id)
-    dispatch.receive(short, from)
+    dispatch.receive(short, from, socket)
     expect(dispatch.dropped).to.deep.equal({ refused: 1, 'internal error': 1, 'unknown connection': 1 })
     expect(dispatch.size).to.equal(0)
   })

@@ -30,7 +30,8 @@ describe('memory that streams are read into', () => {
     const { room } = memory
     room.set([1, 2, 3])
     const chunk = memory.take(3)
-    expect(chunk.buffer.byteLength).to.equal(3)
+    // Small chunks are cut from memory that they share.
+    expect(chunk.buffer.byteLength).to.be.at.most(Buffer.poolSize)
     expect([...chunk]).to.deep.equal([1, 2, 3])
     expect(memory.room).to.equal(room)
   })

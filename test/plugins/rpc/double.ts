@@ -1,3 +1,4 @@
+import { NEVER } from 'rxjs'
 import {
   CloseCode,
   ConnectionClosedError,
@@ -50,7 +51,11 @@ export class StreamDouble implements Stream {
   read(): Uint8Array | null | undefined {
     this.#check()
     const { input } = this
-    if (input.resetCode !== undefined) throw new StreamResetError(input.resetCode)
+    if (input.resetCode !== undefined) {
+      this.#readOver = true
+      this.#closeIfOver()
+      throw new StreamResetError(input.resetCode)
+    }
     const chunk = input.chunks.shift()
     if (chunk !== undefined) {
       input.bytes -= chunk.length
@@ -164,11 +169,15 @@ export class StreamDouble implements Stream {
 
 export class ConnectionDouble implements Connection {
   readonly transport = 'double'
-  readonly protocol = 'peerloom/1'
+  protocol = 'peerloom/1'
   readonly openedAt = 0
   early = false
   readonly heardAt = 0
+  rttMs = 0
   readonly remote = Address.parse('127.0.0.1:4433')
+  readonly path = { local: this.remote, remote: this.remote }
+  readonly paths = [this.path]
+  readonly paths$ = NEVER
   readonly closed: Promise<CloseInfo>
   readonly streams = new Set<StreamDouble>()
   closeInfo: CloseInfo | undefined
@@ -220,6 +229,14 @@ export class ConnectionDouble implements Connection {
     return mine
   }
 
+  probe(): Promise<never> {
+    return Promise.reject(new PeerloomError('ERR_PATH', 'a double has no paths'))
+  }
+
+  migrate(): Promise<never> {
+    return this.probe()
+  }
+
   confirmed(): Promise<boolean> {
     return Promise.resolve(true)
   }
@@ -262,7 +279,16 @@ export class ConnectionDouble implements Connection {
     const counts = { streams: this.streams.size, ownStreams: 0, openedStreams: this.opened.length, acceptedStreams: 0 }
     const lost = { lostPackets: 0, lostBytes: 0, congestionWindowBytes: 0 }
     const messages = { sentMessages: 0, receivedMessages: 0, droppedMessages: 0 }
-    return { rttMs: 0, sentBytes: 0, receivedBytes: 0, ...lost, ...messages, ...counts }
+    return {
+      rttMs: this.rttMs,
+      sentBytes: 0,
+      receivedBytes: 0,
+      pathsLeft: Infinity,
+      worn: false,
+      ...lost,
+      ...messages,
+      ...counts
+    }
   }
 }
 

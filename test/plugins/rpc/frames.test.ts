@@ -82,13 +82,14 @@ describe('rpc: frames', () => {
   })
 
   it('refuse heads that mean nothing, and empty frames that end nothing', () => {
-    const known: number[] = [FrameType.MESSAGE, FrameType.ITEM, FrameType.DATA]
+    const known: number[] = Object.values(FrameType)
     for (let head = 0; head < 256; head++) {
       const wire = Uint8Array.of(0, 0, 0, 1, head, 0x30)
       if (known.includes(head & ~LAST)) expect(read([wire])).to.have.length(1)
       else expect(() => read([wire])).to.throw(WireError)
     }
-    for (const head of [...known, FrameType.MESSAGE | LAST]) {
+    const { MESSAGE, ITEM, DATA, ANSWER } = FrameType
+    for (const head of [MESSAGE, ITEM, DATA, ANSWER, MESSAGE | LAST, ANSWER | LAST]) {
       expect(() => read([Uint8Array.of(0, 0, 0, 0, head)])).to.throw(WireError)
     }
   })

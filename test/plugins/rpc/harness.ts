@@ -46,10 +46,18 @@ export interface Side {
   readonly connection: ConnectionDouble
 }
 
+/** Both ways in which small calls travel: each suite of behaviour is run in both. */
+export const WAYS = [
+  ['on streams of their own', { maxLanes: 0 }],
+  ['on lanes', {}]
+] as const
+
 export interface Pair {
   readonly clock: VirtualClock
   readonly caller: Side
   readonly server: Side
+  /** Lets what was begun come to rest: lanes without calls end, which takes two looks. */
+  settle(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -71,16 +79,18 @@ async function makeSide(connection: ConnectionDouble, clock: VirtualClock, optio
 
 /** Two nodes with one connection between them, in virtual time. */
 export async function makePair(
-  options: { caller?: Options; server?: Options; serverPlugins?: Plugin[] } = {}
+  options: { caller?: Options; server?: Options; serverPlugins?: Plugin[]; protocol?: string } = {}
 ): Promise<Pair> {
   const clock = new VirtualClock()
   const [out, accepted] = connectionPair()
+  for (const end of [out, accepted]) end.protocol = options.protocol ?? end.protocol
   const caller = await makeSide(out, clock, options.caller ?? {}, [])
   const server = await makeSide(accepted, clock, options.server ?? {}, options.serverPlugins ?? [])
   return {
     clock,
     caller,
     server,
+    settle: () => clock.advance(2_000),
     async stop() {
       await clock.until(Promise.all([caller.kernel.stop(), server.kernel.stop()]))
     }

@@ -3,7 +3,7 @@ import { CloseCode, RpcCode, RpcError, unary } from '#src/kernel/index.js'
 import { ByteBudget } from '#src/plugins/rpc/byte-budget.js'
 import { FrameReader, FrameType, textFrame } from '#src/plugins/rpc/frames.js'
 import type { StreamDouble } from './double.js'
-import { makePair, rejection, type Pair } from './harness.js'
+import { makePair, rejection, WAYS, type Pair } from './harness.js'
 
 const MAX_BYTES = 10_000
 
@@ -60,15 +60,25 @@ describe('rpc: unfinished messages', () => {
     }
   })
 
-  it('bound answers, too', async () => {
-    pair.server.connection.cut = (chunk) =>
-      Array.from({ length: Math.ceil(chunk.length / 1_000) }, (_, i) => chunk.subarray(i * 1_000, (i + 1) * 1_000))
-    for (let i = 0; i < 3; i++) {
-      expect(await remote().repeat(5_000)).to.have.length(5_000)
-      expect(await rejection(remote().repeat(20_000))).to.include({ rpcCode: RpcCode.BUSY })
-      expect(pair.caller.connection.opened.at(-1)!.codes.stop).to.equal(CloseCode.LIMIT)
-    }
-  })
+  for (const [way, options] of WAYS) {
+    it(`bound answers, too (${way})`, async () => {
+      await pair.stop()
+      pair = await makePair({ caller: { ...options, maxIncomingBytes: MAX_BYTES } })
+      pair.server.rpc.register(methods)
+      pair.server.connection.cut = (chunk) =>
+        Array.from({ length: Math.ceil(chunk.length / 1_000) }, (_, i) => chunk.subarray(i * 1_000, (i + 1) * 1_000))
+      for (let i = 0; i < 3; i++) {
+        expect(await remote().repeat(5_000)).to.have.length(5_000)
+        expect(await rejection(remote().repeat(20_000))).to.include({ rpcCode: RpcCode.BUSY })
+        if (way === 'on streams of their own') {
+          expect(pair.caller.connection.opened.at(-1)!.codes.stop).to.equal(CloseCode.LIMIT)
+        }
+      }
+      await pair.settle()
+      expect(pair.caller.connection.streams.size).to.equal(0)
+      expect(pair.server.connection.streams.size).to.equal(0)
+    })
+  }
 
   it('count for more than their bytes in small pieces', () => {
     const budget = new ByteBudget(MAX_BYTES)

@@ -161,7 +161,7 @@ describe('rpc: middleware', () => {
             expect(error, `${side} ${attempt}`).to.include({ rpcCode: RpcCode.FORBIDDEN, message: 'no' })
             released++
           }
-          await pair.clock.advance(0)
+          await pair.settle()
           expect(pair.server.connection.streams.size).to.equal(0)
           expect(pair.caller.connection.streams.size).to.equal(0)
           expect(pair.clock.pending).to.equal(0)

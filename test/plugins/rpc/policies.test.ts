@@ -34,7 +34,7 @@ describe('rpc: policies of a client', () => {
     pair.server.rpc.register(api)
     const { sometimes } = pair.caller.rpc.client(pair.caller.connection, api)
     expect(await pair.clock.until(sometimes(null, { hedge: { afterMs: 50 } }))).to.equal(2)
-    await pair.clock.advance(0)
+    await pair.settle()
     expect(aborted).to.have.length(1)
     expect(pair.clock.pending).to.equal(0)
     await pair.stop()

@@ -1,8 +1,7 @@
 import { expect } from 'chai'
 import { parse } from 'valibot'
 import { forPlugin, ofType, RpcCode, unary, type MethodMap } from '#src/kernel/index.js'
-import { ByteBudgets } from '#src/plugins/rpc/byte-budget.js'
-import { Load } from '#src/plugins/rpc/load.js'
+import { rpcEnvironment } from '#src/plugins/rpc/environment.js'
 import { rpcOptions } from '#src/plugins/rpc/options.js'
 import { Registry } from '#src/plugins/rpc/registry.js'
 import { seededRandom, VirtualClock } from '#src/testkit/index.js'
@@ -11,16 +10,9 @@ import { makePair, rejection, type Pair } from './harness.js'
 const one = unary(() => 1)
 
 const bare = () =>
-  new Registry({
-    clock: new VirtualClock(),
-    random: seededRandom(1),
-    options: parse(rpcOptions, {}),
-    emit: () => undefined,
-    budgets: new ByteBudgets(Infinity),
-    load: new Load(new VirtualClock(), parse(rpcOptions, {})),
-    outgoing: new Set(),
-    closed: undefined
-  })
+  new Registry(
+    rpcEnvironment({ clock: new VirtualClock(), random: seededRandom(1) }, parse(rpcOptions, {}), () => undefined)
+  )
 
 describe('rpc: the registry', () => {
   let pair: Pair

@@ -158,3 +158,25 @@ export async function misuse(registry: RpcRegistry): Promise<void> {
   class Missing extends UnaryHandler<ContainerType, null, null> {}
   registry.register({ missing: new Missing({}) })
 }
+
+/** Only messages that are bytes by their types can be declared as such. */
+export async function bytes(registry: RpcRegistry): Promise<void> {
+  const methods = {
+    digest: unary(async (data: Uint8Array) => Promise.resolve({ length: data.length }), { binary: 'input' }),
+    image: server<{ id: string }, Uint8Array>(undefined, { binary: 'output', timeoutMs: 1 }),
+    pass: duplex<Uint8Array, Uint8Array>(undefined, { binary: 'both' }),
+    half: duplex<Uint8Array, Uint8Array>(undefined, { binary: 'input' })
+  }
+  const remote = registry.client(() => Promise.reject(new Error('never')), methods)
+  hasType<{ length: number }>()(await remote.digest(new Uint8Array(1)), true)
+  for await (const bytes of remote.image({ id: 'a' })) hasType<Uint8Array>()(bytes, true)
+
+  // @ts-expect-error neither side is bytes
+  unary<number, number>(undefined, { binary: 'input' })
+  // @ts-expect-error the output is not
+  unary<Uint8Array, number>(undefined, { binary: 'both' })
+  // @ts-expect-error the input is not
+  client<number, Uint8Array>(undefined, { binary: 'input' })
+  // @ts-expect-error raw methods have bytes anyway
+  raw<Uint8Array, Uint8Array>(undefined, { binary: 'both' })
+}

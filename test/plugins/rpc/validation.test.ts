@@ -103,7 +103,7 @@ for (const [name, schema] of [
         expect(error.message).to.match(/^not the answer that was expected: /)
       }
       expect(await items.next()).to.deep.equal({ done: true, value: undefined })
-      await pair.clock.advance(0)
+      await pair.settle()
       expect(pair.server.connection.streams.size).to.equal(0)
       expect(pair.clock.pending).to.equal(0)
     })

@@ -37,7 +37,13 @@ export interface World {
 }
 
 async function startNode(clock: Clock, seed: number, transport: readonly Plugin[], more: readonly Plugin[]) {
-  const plugins = [identity.with({ seed: new Uint8Array(32).fill(seed) }), ...transport, connectionPool, rpc, ...more]
+  const plugins = [
+    identity.with({ seed: new Uint8Array(32).fill(seed) }),
+    ...transport,
+    connectionPool,
+    rpc.with({ laneIdleMs: 50 }),
+    ...more
+  ]
   const kernel = createKernel({ clock, random: seededRandom(seed), plugins })
   await (clock instanceof VirtualClock ? clock.until(kernel.start()) : kernel.start())
   const id = kernel.resolve(Identity).nodeId

@@ -8,7 +8,9 @@ import { failureOf, testsOf } from './collect.js'
 import { overMemory, overQuic, type Surroundings } from './surroundings.js'
 
 async function connectedPair({ clock, start }: Surroundings): Promise<RpcPair> {
-  const exposed = [exposing(rpc, RpcRegistry), exposing(rpc, RpcRegistry)] as const
+  // Each test waits until the streams that calls have shared are gone.
+  const brief = rpc.with({ laneIdleMs: 50 })
+  const exposed = [exposing(brief, RpcRegistry), exposing(brief, RpcRegistry)] as const
   const a = await start(1, exposed[0].plugin)
   const b = await start(2, exposed[1].plugin)
   const accepted = new Promise<Connection>((resolve) => b.pool.onConnection(resolve))

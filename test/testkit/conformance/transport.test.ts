@@ -17,20 +17,10 @@ import {
 } from '#src/testkit/index.js'
 import { testIdentity } from '../../plugins/memory-transport/identities.js'
 import { startNode } from '../../plugins/memory-transport/nodes.js'
+import { altered } from './altered.js'
 import { failureOf, testsOf } from './collect.js'
 
 const MAX_STREAMS = 16
-
-/** An object in which some members are others. */
-function altered<T extends object>(object: T, changes: Partial<T>): T {
-  return new Proxy(object, {
-    get(target, key) {
-      const value: unknown = Reflect.get(key in changes ? changes : target, key)
-      return typeof value === 'function' && !(key in changes) ? (value.bind(target) as unknown) : value
-    },
-    set: (target, key, value) => Reflect.set(target, key, value)
-  })
-}
 
 const brokenDatagrams: Readonly<Record<string, (datagrams: Datagrams) => Partial<Datagrams>>> = {
   'delivers after the call of send, and hands the receiver bytes of its own': ({ primary }) => {
