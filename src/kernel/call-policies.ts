@@ -1,3 +1,4 @@
+import { checkSignal } from './check-signal.js'
 import type { Clock } from './clock.js'
 import { RpcCode, RpcError } from './contracts/rpc-errors.js'
 import type { CallOptions } from './contracts/rpc-methods.js'
@@ -42,6 +43,7 @@ async function persist(
   surroundings: () => PolicySurroundings
 ): Promise<unknown> {
   checkPolicies(policies)
+  checkSignal(options.signal)
   const { clock, random, mayRepeat } = surroundings()
   const { retry, hedge: hedging } = policies
   const { signal } = options

@@ -112,6 +112,7 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
   }
 
   #add(plugin: string, methods: MethodMap, options: RegisterOptions = {}): OfferedMethod[] {
+    checkMap('methods', methods)
     const offered = Object.entries(methods).map(([name, method]) =>
       offeredMethod(wireName(name, options.namespace), plugin, method, options, this.environment.clock)
     )
@@ -157,6 +158,8 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
 
   client<const M extends Manifest>(target: RpcTarget, manifest: M, options: ClientOptions = {}): Client<M> {
     const { environment } = this
+    checkMap('a manifest', manifest)
+    checkTarget(target)
     const use = checkMiddleware(options.use)
     const policies: CallPolicies = { retry: options.retry, hedge: options.hedge }
     checkPolicies(policies)
@@ -177,7 +180,8 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
     return Object.fromEntries(entries) as Client<M>
   }
 
-  methodsOf(target: RpcTarget, options?: CallOptions): Promise<MethodDescription[]> {
+  async methodsOf(target: RpcTarget, options?: CallOptions): Promise<MethodDescription[]> {
+    checkTarget(target)
     return methodsOf(this.environment, target, options)
   }
 
@@ -197,4 +201,15 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
     this.environment.load.close()
     this.environment.lingering.close()
   }
+}
+
+function checkMap(what: string, map: unknown): void {
+  if (typeof map === 'object' && map !== null) return
+  throw new InvalidInputError(`expected ${what} by name, as an object`)
+}
+
+function checkTarget(target: unknown): void {
+  if (typeof target === 'function') return
+  if (typeof (target as Partial<Connection> | null | undefined)?.tryOpen === 'function') return
+  throw new InvalidInputError('expected a connection to call on, or a function that gives one')
 }

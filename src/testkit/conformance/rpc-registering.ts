@@ -49,6 +49,9 @@ export function rpcRegisteringTests(test: RpcTest): void {
       assert.throws(() => b.registry.register({ fine: one, bad: method } as MethodMap), failsWith('ERR_INVALID_INPUT'))
     }
     for (const method of [unary(), null, undefined, 7, {}, () => 1, { kind: 'odd', handle: () => 1 }]) refused(method)
+    for (const map of [undefined, null, 7]) {
+      assert.throws(() => b.registry.register(map as never), failsWith('ERR_INVALID_INPUT'))
+    }
     for (const timeoutMs of [0, -1, NaN, '1']) refused({ ...one, timeoutMs })
     assert.deepEqual(b.registry.methods, [])
     for (const entry of [null, undefined, {}, { kind: 'odd' }]) {
