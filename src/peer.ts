@@ -1,22 +1,26 @@
 import {
+  checkPolicies,
   Clock,
   CloseCode,
   ConnectionClosedError,
   ConnectionPool,
   Connector,
-  PeerloomError,
-  RpcCode,
-  RpcError,
+  Random,
+  repeat,
   RpcRegistry,
-  sleep,
   StreamResetError,
+  wasCutOff,
+  withPolicies,
   type CallOptions,
   type Client,
+  type ClientOptions,
   type Connection,
   type Kernel,
   type Manifest,
+  type MethodDescription,
   type PoolDialOptions,
-  type RegisterOptions
+  type RetryPolicy,
+  type UnaryCall
 } from './kernel/index.js'
 import { Contact, type NodeId } from './model/index.js'
 
@@ -37,9 +41,12 @@ export interface Peer {
    * The peer's methods as functions. They connect when called, and live as long as the node. A call of a method marked
    * `idempotent` that is cut off (a connection ends, a plugin of either side is replaced) is made again, up to 3 times.
    * So is any unary call that the peer has not seen, because it was just closing a connection that nobody used. A unary
-   * call of an `idempotent` method may be sent before the peer has answered, where the transport allows early data.
+   * call of an `idempotent` method takes policies (`retry`, `hedge`), which then say how often it is made again, and may
+   * be sent before the peer has answered, where the transport allows early data.
    */
-  rpc<const M extends Manifest>(manifest: M, options?: RegisterOptions): Client<M>
+  rpc<const M extends Manifest>(manifest: M, options?: ClientOptions): Client<M>
+  /** What the peer offers to this node, by its own account: names, kinds, deadlines and limits. */
+  methods(options?: CallOptions): Promise<MethodDescription[]>
   /** A live connection to the peer; rejects with a `ConnectError`. */
   connect(options?: Cancellable): Promise<Connection>
 }
@@ -48,6 +55,8 @@ export interface Peer {
 export const MAX_REPEATS = 3
 /** The pause before the first repetition; each further one is twice as long. */
 const REPEAT_DELAY_MS = 100
+/** How often a call is made again that has policies, but says nothing of this. */
+const CUT_OFF: RetryPolicy = { attempts: MAX_REPEATS + 1, backoffMs: REPEAT_DELAY_MS, codes: [] }
 
 export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
   const id = target instanceof Contact ? target.id : target
@@ -60,17 +69,22 @@ export function makePeer(kernel: Kernel, target: NodeId | Contact): Peer {
   return {
     id,
     connect: (options) => connect(options),
-    rpc: (manifest, options) => lastingClient(kernel, connect, manifest, options)
+    methods: (options) =>
+      repeatedly(kernel, options?.signal, () => kernel.resolve(RpcRegistry).methodsOf(connect, options)),
+    rpc: (manifest, options) => lastingClient(kernel, id, connect, manifest, options)
   }
 }
 
 /** A client that outlives restarts: each call goes through the registry that is there then. */
 function lastingClient<const M extends Manifest>(
   kernel: Kernel,
+  id: NodeId,
   connect: (options: Connecting) => Promise<Connection>,
   manifest: M,
-  options?: RegisterOptions
+  options: ClientOptions = {}
 ): Client<M> {
+  const { retry, hedge, ...rest } = options
+  checkPolicies({ retry, hedge })
   type Functions = Record<string, (...args: unknown[]) => unknown>
   type Clients = Record<'careful' | 'bold' | 'early', Functions>
   let made: { readonly registry: RpcRegistry; readonly clients: Clients } | undefined
@@ -82,7 +96,8 @@ function lastingClient<const M extends Manifest>(
   const present = (): Clients => {
     const registry = kernel.resolve(RpcRegistry)
     if (made?.registry !== registry) {
-      const to = (target: typeof connect): Functions => registry.client(target, manifest, options) as never
+      const to = (target: typeof connect): Functions =>
+        registry.client(target, manifest, { ...rest, peer: id }) as never
       made = { registry, clients: { careful: to(connect), bold: to(boldly), early: to(early) } }
     }
     return made.clients
@@ -112,12 +127,20 @@ function lastingClient<const M extends Manifest>(
         }
       ]
     }
+    const unary = call as UnaryCall
     const isRepeatable = idempotent ? wasCutOff : wasNotSeen
-    return [
-      name,
-      (input: unknown, callOptions?: CallOptions) =>
-        repeatedly(kernel, callOptions?.signal, () => call(input, callOptions) as Promise<unknown>, isRepeatable)
-    ]
+    const usual: UnaryCall = (input, callOptions) =>
+      repeatedly(kernel, callOptions?.signal, () => unary(input, callOptions), isRepeatable)
+    if (!idempotent) return [name, usual]
+    const patient: UnaryCall = (input, callOptions) =>
+      onceReplaced(kernel, callOptions?.signal, () => unary(input, callOptions))
+    const persistent = withPolicies(patient, { retry: retry ?? CUT_OFF, hedge }, () => ({
+      clock: kernel.resolve(Clock),
+      random: kernel.resolve(Random),
+      mayRepeat: () => kernel.state === 'started' || kernel.state === 'replacing'
+    }))
+    const isUsual = (own?: CallOptions): boolean => (own?.retry ?? own?.hedge ?? retry ?? hedge) === undefined
+    return [name, (input: unknown, own?: CallOptions) => (isUsual(own) ? usual : persistent)(input, own)]
   })
   return Object.fromEntries(lasting) as Client<M>
 }
@@ -126,23 +149,30 @@ function lastingClient<const M extends Manifest>(
  * Does something, and again if it has failed in a way in which it is safe to repeat, once plugins that are being
  * replaced just now are there again.
  */
-async function repeatedly<T>(
+function repeatedly<T>(
   kernel: Kernel,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
   isRepeatable = wasCutOff
 ): Promise<T> {
-  for (let repeats = 0; ; repeats++) {
-    if (kernel.state === 'replacing') await kernel.settled({ signal })
-    try {
-      return await work()
-    } catch (error) {
-      if (repeats === MAX_REPEATS || signal?.aborted === true || !isRepeatable(error)) throw error
-      if (kernel.state === 'replacing') continue
-      if (kernel.state !== 'started') throw error
-      await sleep(kernel.resolve(Clock), REPEAT_DELAY_MS * 2 ** repeats, signal)
+  return repeat(() => onceReplaced(kernel, signal, work), {
+    get clock() {
+      return kernel.resolve(Clock)
+    },
+    signal,
+    attempts: MAX_REPEATS + 1,
+    pauseMs: (error, made) => {
+      if (!isRepeatable(error)) return undefined
+      if (kernel.state === 'replacing') return 0
+      return kernel.state === 'started' ? REPEAT_DELAY_MS * 2 ** (made - 1) : undefined
     }
-  }
+  })
+}
+
+/** Does something once plugins that are being replaced just now are there again. */
+async function onceReplaced<T>(kernel: Kernel, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  if (kernel.state === 'replacing') await kernel.settled({ signal })
+  return work()
 }
 
 /**
@@ -153,11 +183,3 @@ function wasNotSeen(error: unknown): boolean {
   if (error instanceof StreamResetError) return error.streamCode === CloseCode.SHUTDOWN
   return error instanceof ConnectionClosedError && error.info.by === 'peer' && error.info.code === CloseCode.IDLE
 }
-
-/** Whether something ended because what it ran on did, on this side or the other, and not by itself. */
-function wasCutOff(error: unknown): boolean {
-  if (error instanceof RpcError) return error.rpcCode === RpcCode.CANCELLED
-  return error instanceof PeerloomError && CUT_OFF.has(error.code)
-}
-
-const CUT_OFF = new Set(['ERR_ABORTED', 'ERR_CONNECTION_CLOSED', 'ERR_STATE', 'ERR_STREAM_RESET'])

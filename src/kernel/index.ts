@@ -1,4 +1,6 @@
 export { fromClass, plugin, toPlugin, use, useOptional, type PluginClass, type PluginInstance } from './class-plugin.js'
+export { checkPolicies, wasCutOff, withPolicies, type PolicySurroundings, type UnaryCall } from './call-policies.js'
+export { checkSignal } from './check-signal.js'
 export { Clock, clockScheduler, sleep, systemClock, withDeadline, type ClockTimer } from './clock.js'
 export * from './contracts/index.js'
 export * from './errors.js'
@@ -37,6 +39,7 @@ export {
 } from './plugin.js'
 export { Random, systemRandom } from './random.js'
 export { type Registration } from './scope.js'
+export { repeat, type RepeatOptions } from './repeat.js'
 export {
   describeToken,
   isMulti,

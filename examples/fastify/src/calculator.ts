@@ -1,16 +1,12 @@
-import { definePlugin, InvalidInputError, RpcRegistry, unary } from 'peerloom'
+import { definePlugin, RpcRegistry, unary } from 'peerloom'
+import { z } from 'zod'
 
-interface Value {
-  value: number
-}
+const value = z.object({ value: z.number() })
 
 /** The methods, written once: one side offers them, the other is typed by them. */
 export const calculatorApi = {
-  square: unary<Value, Value>(({ value }) => {
-    // The shape of what a peer sends is unproven.
-    if (typeof value !== 'number') throw new InvalidInputError('expected { value: number }')
-    return { value: value ** 2 }
-  })
+  // The shape of what a peer sends is unproven: each side checks what the other has sent.
+  square: unary({ input: value, output: value }, ({ value }) => ({ value: value ** 2 }))
 }
 
 /** Offers the methods on this application's node. */

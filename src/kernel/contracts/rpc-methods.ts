@@ -1,4 +1,8 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { NodeId } from '../../model/index.js'
+import type { CallPolicies } from './rpc-policies.js'
+import type { RpcErrorClass } from './rpc-errors.js'
+import type { AccessRule, MethodLimits } from './rpc-limits.js'
 
 /** Whatever JSON can say. A member that is `undefined` is left out. */
 export type JsonValue =
@@ -65,11 +69,33 @@ export interface MethodOptions {
    * takes early data: so it may be a copy, run once more and up to a minute late.
    */
   readonly idempotent?: boolean
+  /** What it takes at a time, how often and how large; where it is offered. */
+  readonly limits?: MethodLimits
+  /** Classes of the errors that it fails with, as which they arrive at a caller that knows them by this. */
+  readonly errors?: readonly RpcErrorClass[]
+  /** Who may call it, where it is offered: everybody unless given. Others are told FORBIDDEN. */
+  readonly allow?: AccessRule
+  /** Whoever may not call it is told METHOD_NOT_FOUND instead, as if it were not there. */
+  readonly hidden?: boolean
+}
+
+/**
+ * What the messages of a method are: bytes, or JSON as any Standard Schema describes it. Each side checks what the other
+ * has sent; of a stream each item is checked.
+ */
+export interface MethodMessages<
+  In extends StandardSchemaV1 = StandardSchemaV1,
+  Out extends StandardSchemaV1 = StandardSchemaV1
+> {
+  /** Checked where the method is offered; what it refuses is told INVALID_PARAMS with the issues, and no handler runs. */
+  readonly input?: In | undefined
+  /** Checked where the method is called; what it refuses fails with INTERNAL_ERROR, a `RpcError` of this side. */
+  readonly output?: Out | undefined
   /**
    * Which messages are bytes, sent as they are and not in JSON: each message of that side is then a `Uint8Array`, a
    * copy of its own. Raw methods have bytes anyway. Both sides must say the same; who gets anything else refuses it.
    */
-  readonly binary?: Binary
+  readonly binary?: Binary | undefined
 }
 
 /** The sides of a method whose messages are bytes. */
@@ -88,7 +114,8 @@ type BinaryOf<I, O> = [I] extends [Uint8Array]
  * A method: its kind, its types and, where it is offered, its handler. Without a handler it describes a method of
  * another node. Both sides can share one map of methods.
  */
-export interface Method<K extends MethodKind = MethodKind, I = unknown, O = unknown> extends MethodOptions {
+export interface Method<K extends MethodKind = MethodKind, I = unknown, O = unknown>
+  extends MethodOptions, MethodMessages {
   readonly kind: K
   readonly handle?: Handlers<I, O>[K]
   readonly [types]?: { input: I; output: O }
@@ -98,11 +125,31 @@ export interface Method<K extends MethodKind = MethodKind, I = unknown, O = unkn
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyMethod = { [K in MethodKind]: Method<K, any, any> }[MethodKind]
 
-function define<K extends MethodKind>(kind: K) {
-  return <I, O>(
+type InputOf<S extends StandardSchemaV1> = StandardSchemaV1.InferInput<S>
+type OutputOf<S extends StandardSchemaV1> = StandardSchemaV1.InferOutput<S>
+
+/** Makes methods of one kind: from a handler and options, or the other way round, where schemas give the types. */
+export interface Define<K extends MethodKind> {
+  <I, O>(
     handle?: Handlers<I, O>[K],
-    options: MethodOptions & { readonly binary?: K extends 'raw' ? never : BinaryOf<I, O> } = {}
-  ): Method<K, I, O> => (handle === undefined ? { ...options, kind } : { ...options, kind, handle })
+    options?: MethodOptions & { readonly binary?: K extends 'raw' ? never : BinaryOf<I, O> }
+  ): Method<K, I, O>
+  <In extends StandardSchemaV1, O>(
+    options: MethodOptions & { readonly input: In; readonly output?: undefined; readonly binary?: Binary },
+    handle?: Handlers<OutputOf<In>, O>[K]
+  ): Method<K, InputOf<In>, O>
+  <Out extends StandardSchemaV1, In extends StandardSchemaV1 = StandardSchemaV1>(
+    options: MethodOptions & { readonly input?: In; readonly output: Out; readonly binary?: Binary },
+    handle?: Handlers<OutputOf<In>, InputOf<Out>>[K]
+  ): Method<K, InputOf<In>, OutputOf<Out>>
+}
+
+function define<K extends MethodKind>(kind: K): Define<K> {
+  const make = (first?: object, second?: object): object => {
+    const [handle, options] = typeof first === 'object' ? [second, first] : [first, second]
+    return handle === undefined ? { ...options, kind } : { ...options, kind, handle }
+  }
+  return make as Define<K>
 }
 
 /**
@@ -111,6 +158,7 @@ function define<K extends MethodKind>(kind: K) {
  * @example
  * const methods = { square: unary(({ value }: { value: number }) => ({ value: value ** 2 })) }
  * const remote = { square: unary<{ value: number }, { value: number }>() }
+ * const checked = { square: unary({ input: z.object({ value: z.number() }) }, ({ value }) => ({ value: value ** 2 })) }
  */
 export const unary = define('unary')
 /** Many messages in, one out. */
@@ -149,7 +197,7 @@ export interface TimerLike {
   getTimeout(): number
 }
 
-export interface CallOptions {
+export interface CallOptions extends CallPolicies {
   readonly signal?: AbortSignal | undefined
   /** How long the call may take: milliseconds, or a timer that has them. The shorter of both sides' limits wins. */
   readonly timer?: number | TimerLike | undefined

@@ -1,54 +1,42 @@
-import { PeerloomError } from '../../model/index.js'
+import type { NodeId } from '../../model/index.js'
 import { token } from '../token.js'
-import type { Client, JsonValue, Manifest, MethodMap } from './rpc-methods.js'
+import type { CallOptions, Client, Manifest, MethodKind, MethodMap, MethodOptions } from './rpc-methods.js'
+import type { RpcErrorClass } from './rpc-errors.js'
+import type { MethodLimits } from './rpc-limits.js'
+import type { ClientMiddleware, ServerMiddleware } from './rpc-middleware.js'
+import type { CallPolicies } from './rpc-policies.js'
 import type { Connection } from './transport.js'
-
-/** JSON-RPC 2.0 error codes, and ours in the range that it leaves to servers. They cross the wire and never change. */
-export const RpcCode = {
-  PARSE_ERROR: -32700,
-  INVALID_REQUEST: -32600,
-  METHOD_NOT_FOUND: -32601,
-  INVALID_PARAMS: -32602,
-  INTERNAL_ERROR: -32603,
-  /** The handler threw; message and data are its own. */
-  HANDLER_FAILED: -32000,
-  /** The call took longer than the shorter of both sides' limits. */
-  TIMEOUT: -32001,
-  /** The caller gave up, or the plugin that offers the method is stopping. */
-  CANCELLED: -32002,
-  /** The node has too much to do. */
-  BUSY: -32003,
-  /** The caller may not call this method. */
-  FORBIDDEN: -32004
-} as const
-
-export interface RpcErrorOptions extends ErrorOptions {
-  readonly data?: JsonValue | undefined
-  /** Made by this side, not received from the other. */
-  readonly local?: boolean
-}
-
-/**
- * A call failed. A handler throws it to choose what its caller sees; a caller is given it with what the handler said.
- * `rpcCode` is the JSON-RPC code, `data` whatever the handler attached. Never carries a stack trace over the wire.
- */
-export class RpcError extends PeerloomError {
-  override readonly name = 'RpcError'
-  readonly data: JsonValue | undefined
-
-  constructor(
-    readonly rpcCode: number,
-    message: string,
-    options: RpcErrorOptions = {}
-  ) {
-    super(rpcCode === RpcCode.TIMEOUT ? 'ERR_RPC_TIMEOUT' : 'ERR_RPC', message, options)
-    this.data = options.data
-  }
-}
 
 export interface RegisterOptions {
   /** Put before each name with a dot: `kad` makes `kad.ping`. Names are flat without it. */
   readonly namespace?: string
+  /** What holds for every one of these methods, classes included, that does not say otherwise itself. */
+  readonly defaults?: MethodOptions
+  /** Middleware of these methods, inside of what `use` of the registry has added; the first is the outermost. */
+  readonly use?: readonly ServerMiddleware[]
+}
+
+/** `retry` and `hedge` are for those of the methods that are unary and marked `idempotent`. */
+export interface ClientOptions extends CallPolicies {
+  /** As in `register`. */
+  readonly namespace?: string
+  /** Middleware of these calls, each made at once, repetitions too; the first is the outermost. */
+  readonly use?: readonly ClientMiddleware[]
+  /** Classes of errors for all of these methods, beside those that they name themselves. */
+  readonly errors?: readonly RpcErrorClass[]
+  /** Who is called: for middleware to know where the target is a function. */
+  readonly peer?: NodeId
+}
+
+/** What a peer says of one of its methods. */
+export interface MethodDescription {
+  /** The name on the wire. */
+  readonly name: string
+  readonly kind: MethodKind
+  /** Milliseconds that a call may take, if the method has a limit of its own. */
+  readonly timeoutMs?: number
+  readonly idempotent?: boolean
+  readonly limits?: MethodLimits
 }
 
 /** A connection to call on, or a function that gives one when a call is made. */
@@ -65,14 +53,25 @@ export interface RpcRegistry {
    * Offers methods, at once and on all connections, until the returned function is called; calls that are under way
    * then finish. The map is read once. Throws `ERR_INVALID_INPUT` and offers none of them if one of the names is taken
    * or malformed (1 to 128 letters, digits, `_`, `.` and `-`, the namespace included; `rpc.` is reserved), or if a
-   * method has no handler, no kind, or a timeout that is no positive number.
+   * method has no handler, no kind, or an option that cannot be.
    */
   register(methods: MethodMap, options?: RegisterOptions): () => void
   /**
-   * The methods of another node as functions. `namespace` as in `register`. Throws `ERR_INVALID_INPUT` for a name or an
+   * The methods of another node as functions. Throws `ERR_INVALID_INPUT` for a name or an
    * entry that cannot be. A target that is a function is asked for each call, and its rejection is the call's.
    */
-  client<const M extends Manifest>(target: RpcTarget, manifest: M, options?: RegisterOptions): Client<M>
+  client<const M extends Manifest>(target: RpcTarget, manifest: M, options?: ClientOptions): Client<M>
+  /**
+   * What another node offers to this one, by its own account (`rpc.methods`): what this node may not call is not there.
+   * Rejects as a unary call does; with METHOD_NOT_FOUND if that node lists nothing.
+   */
+  methodsOf(target: RpcTarget, options?: CallOptions): Promise<MethodDescription[]>
+  /**
+   * Puts middleware around all methods of the node, whoever offers them, `kad.ping` included (`call.plugin` tells),
+   * those that are offered later too, until the returned function is called or the plugin stops that asked for it. The
+   * first is the outermost. Calls that are under way keep what they began with.
+   */
+  use(middleware: ServerMiddleware): () => void
   /**
    * What is offered now: each wire name, its kind, and the plugin that registered it (`application` if it was none).
    */

@@ -111,6 +111,16 @@ export async function forEach<T>(
   }
 }
 
+/** Tells the source of an answer's bytes that nobody will read them. */
+export function leaveUnread(sink: Pick<BodySink, 'during'>, answer: unknown): void {
+  void Promise.resolve(answer)
+    .then((given) => {
+      const { body } = (given ?? {}) as { body?: AnyIterable<unknown> }
+      if (body !== undefined) leave(sink, iteratorOf(body))
+    })
+    .catch(() => undefined)
+}
+
 function leave(sink: Pick<BodySink, 'during'>, iterator: AsyncIterator<unknown> | Iterator<unknown>): void {
   try {
     const left = iterator.return?.()

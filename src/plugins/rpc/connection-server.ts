@@ -18,6 +18,7 @@ import { LaneServer } from './lane-server.js'
 import { Lanes } from './lanes.js'
 import { checkInput, type OfferedMethod } from './method.js'
 import type { ServedCall } from './served-call.js'
+import { busy, noSuchMethod } from './refusals.js'
 import { StreamCall } from './stream-call.js'
 
 /** Answers the calls that come by one connection. */
@@ -59,16 +60,15 @@ export class ConnectionServer {
 
   /** Whether one more call may be served now. */
   get hasRoom(): boolean {
-    return this.#calls.size + this.#served.running < this.environment.options.maxConcurrentCalls
+    const { load, options } = this.environment
+    return this.#calls.size + this.#served.running < options.maxConcurrentCalls && !load.isFull
   }
 
   /** The method that a call asks for, the call's time being set. Throws {@link RpcError} if there is none that takes its input. */
   methodOf(call: ServedCall): OfferedMethod {
     const { method: name, params, metadata } = call.request
     const method = this.methods.get(name)
-    if (method === undefined) {
-      throw new RpcError(RpcCode.METHOD_NOT_FOUND, `no such method: ${JSON.stringify(name.slice(0, 128))}`)
-    }
+    if (method === undefined) throw noSuchMethod(name)
     checkInput(method, params)
     const ours = method.timeoutMs ?? this.environment.options.defaultTimeoutMs
     call.timeoutMs = Math.min(ours, metadata?.timeout ?? Infinity, inputLimit(params))
@@ -100,6 +100,10 @@ export class ConnectionServer {
     for (const call of this.#calls) call.abort(error)
   }
 
+  #forget(call: StreamCall): void {
+    if (this.#calls.delete(call)) this.environment.load.calls--
+  }
+
   #accept(stream: Stream): void {
     const channel = openChannel(stream, this.environment)
     if (!this.hasRoom) {
@@ -107,9 +111,10 @@ export class ConnectionServer {
       return
     }
     const call: StreamCall = new StreamCall(channel, this.meta, this.environment, () => {
-      this.#calls.delete(call)
+      this.#forget(call)
     })
     this.#calls.add(call)
+    this.environment.load.calls++
     void this.#run(call)
   }
 
@@ -144,7 +149,7 @@ export class ConnectionServer {
   #isNoCall({ type, payload }: Frame, call: StreamCall): boolean {
     if (type !== FrameType.LANE && type !== FrameType.ANSWER) return false
     call.clear()
-    this.#calls.delete(call)
+    this.#forget(call)
     if (type === FrameType.LANE) {
       this.#served.take(call.channel)
     } else {
@@ -163,7 +168,7 @@ async function firstFrame(call: StreamCall): Promise<Frame> {
 }
 
 function refuse(channel: Channel): void {
-  const error = new RpcError(RpcCode.BUSY, 'too many calls at a time')
+  const error = busy('too many calls at a time')
   try {
     channel.end(channel.wire.error(null, errorToWire(error)))
   } catch {

@@ -33,8 +33,8 @@ export const rpc = definePlugin({
   provides: { rpc: RpcRegistry },
   config: rpcOptions,
   start({ pool }, context) {
-    const { clock, config, events } = context
-    const registry = new Registry(rpcEnvironment(clock, config, events.emit))
+    const { config, events } = context
+    const registry = new Registry(rpcEnvironment(context, config, events.emit))
     context.defer(() => {
       registry.close()
     })

@@ -6,6 +6,7 @@ import { RequestReader } from './envelope.js'
 import type { RpcEnvironment } from './environment.js'
 import { LaneCall } from './lane-call.js'
 import { MAX_SERVED_LANES } from './options.js'
+import { busy, misused } from './refusals.js'
 import { ServedLane, type LaneHost } from './served-lane.js'
 import { WireError } from './wire-error.js'
 
@@ -47,13 +48,13 @@ export class LaneServer implements LaneHost {
     const { maxJsonDepth } = this.environment.options
     const call = new LaneCall(lane, number, this.environment, server.meta)
     try {
-      if (!server.hasRoom) throw new RpcError(RpcCode.BUSY, 'too many calls at a time')
+      if (!server.hasRoom) throw busy('too many calls at a time')
       call.request = isBinary
         ? binaryRequest(bytes.subarray(from, to), maxJsonDepth)
         : this.#requests.read(bytes, from, to)
       const method = server.methodOf(call)
       if (method.kind !== 'unary')
-        throw new WireError(`${method.name} is a ${method.kind} method: it takes a stream of its own`)
+        throw misused(method, new WireError(`${method.name} is a ${method.kind} method: it takes a stream of its own`))
       const { connection } = lane.stream
       if (connection.early && !method.idempotent) call.runConfirmed(method, connection.confirmed())
       else call.run(method)
@@ -64,10 +65,12 @@ export class LaneServer implements LaneHost {
 
   held(): void {
     this.#running++
+    this.environment.load.calls++
   }
 
   released(): void {
     this.#running--
+    this.environment.load.calls--
   }
 
   tell(call: LaneCall, rpcCode: number | undefined): void {

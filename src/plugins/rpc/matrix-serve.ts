@@ -1,10 +1,11 @@
 import { CloseCode, RpcCode, RpcError, type AnyIterable, type MethodKind } from '../../kernel/index.js'
-import { Body, forEach, sendBody } from './bodies.js'
+import { Body, forEach, leaveUnread, sendBody } from './bodies.js'
 import { DONE, ItemIterator } from './item-iterator.js'
 import { BLANK, bytesFollow, gap } from './matrix-gap.js'
 import { isRequest, resultBytes } from './matrix-messages.js'
 import { isObject } from './messages.js'
 import type { OfferedMethod } from './method.js'
+import { misused } from './refusals.js'
 import { checked, settle } from './serve.js'
 import type { StreamCall } from './stream-call.js'
 import { WireError } from './wire-error.js'
@@ -16,7 +17,7 @@ export function serveInMatrix(call: StreamCall, method: OfferedMethod): Promise<
   const { input, output } = method.binary
   if (!input && !output) return servers[method.kind](call, method)
   const text = `the messages of ${method.name} are bytes, which only those of raw calls are here`
-  return Promise.reject(new RpcError(RpcCode.INTERNAL_ERROR, text))
+  return Promise.reject(misused(method, new RpcError(RpcCode.INTERNAL_ERROR, text)))
 }
 
 const servers: Record<MethodKind, (call: StreamCall, method: OfferedMethod) => Promise<void>> = {
@@ -40,12 +41,15 @@ const servers: Record<MethodKind, (call: StreamCall, method: OfferedMethod) => P
     bytesFollow(call.channel)
     const body = bodyOf(call)
     let begun = false
+    let running: unknown
     try {
-      const answer = await settle(call, method.run(call, call.request.params, body.stream))
+      running = method.run(call, call.request.params, body.stream)
+      const answer = await settle(call, running)
       if (!isObject(answer)) throw new RpcError(RpcCode.INTERNAL_ERROR, 'the handler returned no result and body')
       const head = checked(call, resultBytes(answer.result))
       begun = true
       await call.send(head)
+      running = undefined
       let apart: Promise<void> | undefined
       await sendBody(call, answer.body as AnyIterable<Uint8Array>, (sink, bytes) => {
         apart ??= gap(call)
@@ -56,6 +60,7 @@ const servers: Record<MethodKind, (call: StreamCall, method: OfferedMethod) => P
       if (body.stream.locked) await call.during(body.ended)
     } catch (error) {
       body.fail(error)
+      leaveUnread(call, running)
       // An error among the bytes would be taken for some of them.
       if (begun) call.channel.stream.reset(isTimeout(error) ? CloseCode.TIMEOUT : CloseCode.INTERNAL)
       throw error

@@ -155,7 +155,9 @@ export function handleWithClass(kind: MethodKind, handler: ClassHandler) {
       call.cancel(reason)
     }
     if (kind !== 'raw') return handler.handle(input, cancel, call.meta, call)
-    const request = call.request as JSONRPCRequest
+    // What came, unless something on the way has changed it.
+    const { request: asked } = call
+    const request = (asked.params === input ? asked : { ...asked, params: input }) as JSONRPCRequest
     const answer = handler.handle([request, body] as never, cancel, call.meta, call) as Promise<[unknown, unknown]>
     return answer.then(([result, output]) => ({ result, body: output }))
   }

@@ -4,12 +4,24 @@ import {
   RpcError,
   type AnyMethod,
   type ClassHandler,
+  type Clock,
   type Manifest,
-  type MethodKind
+  type MethodKind,
+  type MethodOptions,
+  type MethodMessages,
+  type RegisterOptions,
+  type ServerMiddleware
 } from '../../kernel/index.js'
+import { ruled } from './access.js'
+import { errorClasses } from './error-classes.js'
+import { limited } from './limits.js'
 import { callerKind, handlerKind, handleWithClass } from './matrix.js'
+import { checkMiddleware } from './middleware.js'
+import { checkOptions, checkSchema } from './method-options.js'
 import type { RpcSettings } from './options.js'
+import { misused } from './refusals.js'
 import type { ServedCall } from './served-call.js'
+import { validated } from './validation.js'
 
 /** Which of a method's messages are bytes. */
 export interface BinarySides {
@@ -17,41 +29,92 @@ export interface BinarySides {
   readonly output: boolean
 }
 
-/** A method that is offered, in one form whatever it was written as. */
-export interface OfferedMethod {
+/** Runs a handler. What it returns depends on the kind; see `Handlers` of the contract. */
+export type Run = (call: ServedCall, input: unknown, body?: ReadableStream<Uint8Array>) => unknown
+
+/** What a method is called, and how. */
+export interface MethodName {
   readonly name: string
   readonly kind: MethodKind
+}
+
+/** A method that is offered, in one form whatever it was written as. */
+export interface OfferedMethod extends MethodName {
   readonly plugin: string
   /** Milliseconds that a call may take; the default if it says nothing. */
   readonly timeoutMs: number | undefined
   /** A call may be a copy of an earlier one. */
   readonly idempotent: boolean
+  /** Whoever may not call it shall not know that it is there. */
+  readonly hidden: boolean
   readonly binary: BinarySides
   /** Calls under way. */
   readonly calls: Set<ServedCall>
-  /** Runs the handler. What it returns depends on the kind; see `Handlers` of the contract. */
-  readonly run: (call: ServedCall, input: unknown, body?: ReadableStream<Uint8Array>) => unknown
+  readonly options: MethodOptions
+  /** Middleware of its registration. */
+  readonly use: readonly ServerMiddleware[]
+  /** The handler and what is checked before it. */
+  readonly inner: Run
+  /** The same behind all middleware that there is now. */
+  run: Run
 }
 
 const KINDS: readonly unknown[] = ['unary', 'client', 'server', 'duplex', 'raw']
 
 /** What a plugin registers, checked. Throws `ERR_INVALID_INPUT`. */
-export function offeredMethod(name: string, plugin: string, given: AnyMethod | ClassHandler): OfferedMethod {
-  const kind = handlerKind(given)
-  if (kind !== undefined) {
+export function offeredMethod(
+  name: string,
+  plugin: string,
+  given: AnyMethod | ClassHandler,
+  { defaults, use }: Pick<RegisterOptions, 'defaults' | 'use'>,
+  clock: Clock
+): OfferedMethod {
+  const { kind, run, own, input, binary } = handlerOf(name, given)
+  const options = checkOptions(name, { ...defaults, ...own })
+  errorClasses(name, options.errors)
+  const inner = guarded({ name, kind }, run, options, input, clock)
+  return {
+    name,
+    kind,
+    plugin,
+    timeoutMs: options.timeoutMs,
+    idempotent: options.idempotent === true,
+    hidden: options.hidden === true,
+    binary: binarySides(name, kind, binary),
+    options,
+    calls: new Set(),
+    use: checkMiddleware(use),
+    inner,
+    run: inner
+  }
+}
+
+/** A handler behind what is checked of each call; the handler itself if that is nothing. */
+function guarded(
+  method: MethodName,
+  run: Run,
+  { allow, limits, hidden }: MethodOptions,
+  input: MethodMessages['input'],
+  clock: Clock
+): Run {
+  const valid = input === undefined ? run : validated(method, run, input)
+  const within = limits === undefined ? valid : limited(method, valid, limits, clock)
+  return allow === undefined ? within : ruled(method, within, allow, hidden === true)
+}
+
+/** A handler of either form, and what it says of itself. */
+function handlerOf(
+  name: string,
+  given: AnyMethod | ClassHandler
+): { readonly kind: MethodKind; readonly run: Run; readonly own: MethodOptions } & Pick<
+  MethodMessages,
+  'input' | 'binary'
+> {
+  const classKind = handlerKind(given)
+  if (classKind !== undefined) {
     const handler = given as ClassHandler
-    const timeoutMs = checkTimeout(name, handler.timeout)
-    const run = handleWithClass(kind, handler)
-    return {
-      name,
-      kind,
-      plugin,
-      timeoutMs,
-      idempotent: false,
-      binary: binarySides(name, kind, undefined),
-      calls: new Set(),
-      run
-    }
+    const own = handler.timeout === undefined ? {} : { timeoutMs: handler.timeout }
+    return { kind: classKind, run: handleWithClass(classKind, handler), own }
   }
   const method = given as Partial<AnyMethod> | null | undefined
   if (!KINDS.includes(method?.kind) || typeof method?.handle !== 'function') {
@@ -60,20 +123,14 @@ export function offeredMethod(name: string, plugin: string, given: AnyMethod | C
     )
   }
   const handle = method.handle as (...parameters: unknown[]) => unknown
-  const run: OfferedMethod['run'] =
+  const run: Run =
     method.kind === 'raw' ? (call, input, body) => handle(input, body, call) : (call, input) => handle(input, call)
-  const timeoutMs = checkTimeout(name, method.timeoutMs)
-  const idempotent = method.idempotent === true
-  const ofKind = method.kind as MethodKind
   return {
-    name,
-    kind: ofKind,
-    plugin,
-    timeoutMs,
-    idempotent,
-    binary: binarySides(name, ofKind, method.binary),
-    calls: new Set(),
-    run
+    kind: method.kind as MethodKind,
+    run,
+    own: method,
+    input: checkSchema(name, method.input),
+    binary: method.binary
   }
 }
 
@@ -88,10 +145,11 @@ export function binarySides(name: string, kind: MethodKind, binary: unknown): Bi
 }
 
 /** Checks that what came with a request is what the method takes. Throws {@link RpcError} with INVALID_PARAMS. */
-export function checkInput({ name, kind, binary }: OfferedMethod, params: unknown): void {
+export function checkInput(method: OfferedMethod, params: unknown): void {
+  const { name, kind, binary } = method
   const wanted = binary.input && (kind === 'unary' || kind === 'server')
   if (params instanceof Uint8Array !== wanted) {
-    throw new RpcError(RpcCode.INVALID_PARAMS, `${name} takes ${wanted ? 'bytes' : 'JSON'}`)
+    throw misused(method, new RpcError(RpcCode.INVALID_PARAMS, `${name} takes ${wanted ? 'bytes' : 'JSON'}`))
   }
 }
 
@@ -105,12 +163,6 @@ export function outputBytes(output: unknown): Uint8Array {
 export function checkAnswer(bytes: number, { maxMessageBytes }: RpcSettings): void {
   if (bytes <= maxMessageBytes) return
   throw new RpcError(RpcCode.INTERNAL_ERROR, `the answer is longer than ${String(maxMessageBytes)} bytes`)
-}
-
-function checkTimeout(name: string, timeoutMs: unknown): number | undefined {
-  if (timeoutMs === undefined) return undefined
-  if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs
-  throw new InvalidInputError(`method ${name}: its timeout must be a positive number of milliseconds`)
 }
 
 /** The kind of a manifest's entry. Throws `ERR_INVALID_INPUT`. */

@@ -37,7 +37,16 @@ export const rpcOptions = v.strictObject({
    */
   matrixProtocols: v.optional(v.pipe(v.array(v.pipe(v.string(), v.minLength(1), v.maxBytes(255))), v.maxLength(16)), [
     'matrixai-rpc/1'
-  ])
+  ]),
+  /** Whether peers may ask (`rpc.methods`) which methods they may call. */
+  listMethods: v.optional(v.boolean(), true),
+  /** Calls served at a time on all connections; those beyond are answered with BUSY. */
+  maxTotalCalls: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 10_000),
+  /**
+   * Milliseconds that the event loop may be late; while it is later, calls are answered with BUSY. Not looked at unless
+   * given. It is measured every 100 ms.
+   */
+  maxLoopDelayMs: v.optional(v.pipe(v.number(), v.minValue(1)), Infinity)
 })
 
 export type RpcOptions = v.InferInput<typeof rpcOptions>

@@ -1,7 +1,9 @@
 import {
   abortReason,
+  checkSignal,
   CloseCode,
   ConnectionClosedError,
+  InvalidInputError,
   PeerloomError,
   RpcCode,
   RpcError,
@@ -23,7 +25,7 @@ import type { Wire } from './wire.js'
 import { WireError } from './wire-error.js'
 
 /**
- * How many milliseconds a call may take. Throws `ERR_INVALID_INPUT` for a malformed timer, the reason of a signal that is
+ * How many milliseconds a call may take. Throws `ERR_INVALID_INPUT` for a malformed timer or signal, the reason of a signal that is
  * aborted, or why calls cannot be made.
  */
 export function limitOfCall(
@@ -32,6 +34,10 @@ export function limitOfCall(
   input: unknown
 ): number {
   if (closed !== undefined) throw closed
+  if ((options?.retry ?? options?.hedge) !== undefined) {
+    throw new InvalidInputError('retry and hedge are for unary calls of methods that are marked idempotent')
+  }
+  if (options?.signal !== undefined) checkSignal(options.signal)
   const own = options?.timer === undefined ? defaultTimeoutMs : timerLimit(options.timer)
   if (options?.signal?.aborted === true) throw abortReason(options.signal)
   return Math.min(own, inputLimit(input))

@@ -1,17 +1,19 @@
 import { RpcCode, RpcError, type AnyIterable, type MethodKind } from '../../kernel/index.js'
-import { Body, forEach, sendBody } from './bodies.js'
+import { Body, forEach, leaveUnread, sendBody } from './bodies.js'
 import { FrameType, lastData, textFrame } from './frames.js'
 import { DONE, isThenable, ItemIterator } from './item-iterator.js'
 import { binaryFrame, BYTES_FOLLOW } from './binary.js'
 import { binaryResultText, isObject, jsonOf, messageFrame, resultText } from './messages.js'
 import { checkAnswer, outputBytes, type OfferedMethod } from './method.js'
+import { misused } from './refusals.js'
 import type { StreamCall } from './stream-call.js'
 import { WireError } from './wire-error.js'
 
 /** Runs the handler of a call whose request has been read, and sends the answer. Rejects with whatever ends the call. */
 export async function serve(call: StreamCall, method: OfferedMethod): Promise<void> {
   if (!call.channel.received && (method.kind === 'unary' || method.kind === 'server')) {
-    throw new WireError(`${method.name} is a ${method.kind} method: its request ends with the first message`)
+    const text = `${method.name} is a ${method.kind} method: its request ends with the first message`
+    throw misused(method, new WireError(text))
   }
   await servers[method.kind](call, method)
 }
@@ -35,16 +37,20 @@ const servers: Record<MethodKind, (call: StreamCall, method: OfferedMethod) => P
 
   async raw(call, method) {
     const body = bodyOf(call)
+    let running: unknown
     try {
-      const answer = await settle(call, method.run(call, call.request.params, body.stream))
+      running = method.run(call, call.request.params, body.stream)
+      const answer = await settle(call, running)
       if (!isObject(answer)) throw new RpcError(RpcCode.INTERNAL_ERROR, 'the handler returned no result and body')
       await call.send(checked(call, messageFrame(resultText(call.request.id, answer.result), false)))
+      running = undefined
       await sendBody(call, answer.body as AnyIterable<Uint8Array>)
       call.channel.end(lastData)
       // Someone may still be reading; nobody will begin to.
       if (body.stream.locked) await call.during(body.ended)
     } catch (error) {
       body.fail(error)
+      leaveUnread(call, running)
       throw error
     } finally {
       body.fail(new RpcError(RpcCode.CANCELLED, 'the call is over', { local: true }))

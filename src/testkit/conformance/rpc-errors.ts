@@ -10,7 +10,8 @@ import {
   RpcError,
   server,
   unary,
-  type Method
+  type Method,
+  type RpcErrorOptions
 } from '../../kernel/index.js'
 import { methods } from './rpc-calls.js'
 import { collect, failure, has, type RpcTest } from './rpc-registry.js'
@@ -48,6 +49,30 @@ export function rpcErrorTests(test: RpcTest): void {
     has(await failure(remote.plain(null)), { rpcCode: RpcCode.HANDLER_FAILED, message: 'just so' })
     has(await failure(remote.rejects(null)), { rpcCode: RpcCode.HANDLER_FAILED, message: 'later' })
     has(await failure(remote.input(null)), { rpcCode: RpcCode.INVALID_PARAMS, message: 'not that' })
+  })
+
+  test('gives an error as an instance of the class that the caller has for its code', async ({ a, b }) => {
+    class Known extends RpcError {
+      static readonly rpcCode = 4712
+      constructor(message: string, options: RpcErrorOptions) {
+        super(Known.rpcCode, message, options)
+      }
+    }
+    const error = new Known('as agreed', { data: [1], cause: new RpcError(5, 'beneath') })
+    b.registry.register({
+      own: thrower(error),
+      stream: server<null, never>(() => {
+        throw error
+      })
+    })
+    const manifest = { own: nothing, stream: server<null, never>() }
+    const knowing = a.registry.client(a.connection, manifest, { errors: [Known] })
+    for (const told of [await failure(knowing.own(null)), await failure(knowing.stream(null).next())]) {
+      assert.ok(told instanceof Known)
+      has(told, { code: 'ERR_RPC', rpcCode: 4712, message: 'as agreed', data: [1] })
+      has(told.cause, { rpcCode: 5, message: 'beneath' })
+    }
+    assert.ok(!((await failure(a.registry.client(a.connection, manifest).own(null))) instanceof Known))
   })
 
   test('sends no stack', async ({ a, b }) => {

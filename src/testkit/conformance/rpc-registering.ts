@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { RpcCode, unary, type MethodMap, type RegisterOptions } from '../../kernel/index.js'
+import { RpcCode, unary, type ClientOptions, type MethodMap } from '../../kernel/index.js'
 import { failsWith } from './fails-with.js'
 import { methods } from './rpc-calls.js'
 import { failure, has, type RpcTest } from './rpc-registry.js'
@@ -34,7 +34,7 @@ export function rpcRegisteringTests(test: RpcTest): void {
   })
 
   test('refuses malformed and reserved names with ERR_INVALID_INPUT, on both sides', async ({ a, b }) => {
-    const refused = (method: string, options?: RegisterOptions): void => {
+    const refused = (method: string, options?: Pick<ClientOptions, 'namespace'>): void => {
       assert.throws(() => b.registry.register({ [method]: one }, options), failsWith('ERR_INVALID_INPUT'))
       assert.throws(() => a.registry.client(a.connection, { [method]: one }, options), failsWith('ERR_INVALID_INPUT'))
     }
@@ -49,6 +49,9 @@ export function rpcRegisteringTests(test: RpcTest): void {
       assert.throws(() => b.registry.register({ fine: one, bad: method } as MethodMap), failsWith('ERR_INVALID_INPUT'))
     }
     for (const method of [unary(), null, undefined, 7, {}, () => 1, { kind: 'odd', handle: () => 1 }]) refused(method)
+    for (const map of [undefined, null, 7]) {
+      assert.throws(() => b.registry.register(map as never), failsWith('ERR_INVALID_INPUT'))
+    }
     for (const timeoutMs of [0, -1, NaN, '1']) refused({ ...one, timeoutMs })
     assert.deepEqual(b.registry.methods, [])
     for (const entry of [null, undefined, {}, { kind: 'odd' }]) {

@@ -5,7 +5,11 @@ import { rpcCallTests } from './rpc-calls.js'
 import { rpcEndTests } from './rpc-ends.js'
 import { rpcErrorTests } from './rpc-errors.js'
 import { rpcFlowTests } from './rpc-flow.js'
+import { rpcLimitTests } from './rpc-limits.js'
+import { rpcListingTests } from './rpc-listing.js'
+import { rpcMiddlewareTests } from './rpc-middleware.js'
 import { rpcRegisteringTests } from './rpc-registering.js'
+import { rpcSchemaTests } from './rpc-schemas.js'
 import { rpcViewTests } from './rpc-views.js'
 import type { TestRunner } from './runner.js'
 import { inTime, type TestTime, type Timed } from './timed.js'
@@ -67,6 +71,10 @@ export function rpcRegistryConformance({ name, create, describe, it }: RpcRegist
     rpcViewTests(rpcTest)
     rpcEndTests(rpcTest)
     rpcFlowTests(rpcTest)
+    rpcLimitTests(rpcTest)
+    rpcSchemaTests(rpcTest)
+    rpcMiddlewareTests(rpcTest)
+    rpcListingTests(rpcTest)
   })
 }
 

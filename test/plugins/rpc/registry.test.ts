@@ -4,12 +4,15 @@ import { forPlugin, ofType, RpcCode, unary, type MethodMap } from '#src/kernel/i
 import { rpcEnvironment } from '#src/plugins/rpc/environment.js'
 import { rpcOptions } from '#src/plugins/rpc/options.js'
 import { Registry } from '#src/plugins/rpc/registry.js'
-import { VirtualClock } from '#src/testkit/index.js'
-import { makePair, rejection, type Pair } from './harness.js'
+import { seededRandom, VirtualClock } from '#src/testkit/index.js'
+import { makePair, methods, rejection, type Pair } from './harness.js'
 
 const one = unary(() => 1)
 
-const bare = () => new Registry(rpcEnvironment(new VirtualClock(), parse(rpcOptions, {}), () => undefined))
+const bare = () =>
+  new Registry(
+    rpcEnvironment({ clock: new VirtualClock(), random: seededRandom(1) }, parse(rpcOptions, {}), () => undefined)
+  )
 
 describe('rpc: the registry', () => {
   let pair: Pair
@@ -41,6 +44,41 @@ describe('rpc: the registry', () => {
     refused({ x: unary() })
     for (const method of [null, undefined, 7, {}, { kind: 'odd', handle: () => 1 }]) refused({ x: method as never })
     for (const timeoutMs of [0, -1, NaN]) refused({ x: { ...one, timeoutMs } })
+  })
+
+  it('refuses what is no map, no manifest and no connection', async () => {
+    const { connection, rpc } = pair.caller
+    for (const wrong of [undefined, null, 7, 'x'] as never[]) {
+      for (const work of [
+        () => rpc.register(wrong),
+        () => rpc.client(connection, wrong),
+        () => rpc.client(wrong, { one })
+      ]) {
+        expect(work).to.throw().with.property('code', 'ERR_INVALID_INPUT')
+      }
+      expect(await rejection(rpc.methodsOf(wrong))).to.include({ code: 'ERR_INVALID_INPUT' })
+    }
+  })
+
+  it('refuses a signal that is none, in calls of every kind', async () => {
+    pair.server.rpc.register({ ...methods, again: { ...one, idempotent: true } })
+    const manifest = { ...methods, again: { ...one, idempotent: true } }
+    const remote = pair.caller.rpc.client(pair.caller.connection, manifest)
+    for (const signal of [null, 7, {}, { aborted: false }] as never[]) {
+      const calls = [
+        remote.square({ value: 1 }, { signal }),
+        remote.again(null, { signal, retry: {} }),
+        remote.again(null, { signal, hedge: { afterMs: 1 } }),
+        remote.sum([1], { signal }),
+        remote.count(1, { signal }).next(),
+        remote.double([1], { signal }).next(),
+        remote.upper({ title: '' }, [], { signal })
+      ]
+      for (const error of await Promise.all(calls.map(rejection))) {
+        expect(error).to.include({ code: 'ERR_INVALID_INPUT' })
+      }
+    }
+    expect(await remote.square({ value: 2 }, { signal: undefined })).to.deep.equal({ value: 4 })
   })
 
   it('offers under a namespace what is called under it', async () => {

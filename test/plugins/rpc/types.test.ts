@@ -1,4 +1,19 @@
-import { client, duplex, raw, server, unary, type RawResponse, type RpcRegistry } from '#src/kernel/index.js'
+import {
+  client,
+  duplex,
+  raw,
+  server,
+  unary,
+  type MethodDescription,
+  type Middleware,
+  type RawAnswer,
+  type RawResponse,
+  RpcError,
+  type RpcErrorOptions,
+  type RpcRegistry,
+  type ServerMiddleware
+} from '#src/kernel/index.js'
+import { z } from 'zod'
 import { UnaryCaller, UnaryHandler, type ContainerType } from '#src/plugins/rpc/index.js'
 
 // Checked by the compiler alone: nothing here is run.
@@ -66,6 +81,79 @@ export async function misuse(registry: RpcRegistry): Promise<void> {
       Promise.resolve({ value: String(input.value) })
   }
   registry.register({ wrong: new Wrong({}) })
+  // @ts-expect-error a rate has a number a second
+  unary(() => 1, { limits: { rate: { burst: 1 } } })
+  // @ts-expect-error an access rule gives a boolean
+  unary(() => 1, { allow: () => 'yes' })
+  // @ts-expect-error a caller has no defaults for handlers
+  registry.client(() => Promise.reject(new Error('never')), manifest, { defaults: {} })
+
+  const byte = z.number().max(255)
+  const checked = {
+    add: unary({ input: z.object({ n: z.string().transform(Number) }), output: byte }, ({ n }) => n),
+    count: server({ input: byte }, function* (to) {
+      yield String(to)
+    }),
+    all: client({ input: byte }, (numbers) => {
+      hasType<AsyncIterableIterator<number>>()(numbers, true)
+      return true
+    }),
+    remote: duplex({ output: z.string() })
+  }
+  const typed = registry.client(() => Promise.reject(new Error('never')), checked)
+  hasType<number>()(await typed.add({ n: '1' }), true)
+  // @ts-expect-error a wrong input by its schema
+  await typed.add({ n: 1 })
+  for await (const text of typed.count(3)) hasType<string>()(text, true)
+  hasType<boolean>()(await typed.all([1]), true)
+  for await (const text of typed.remote([])) hasType<string>()(text, true)
+  // @ts-expect-error an output that the schema does not take
+  unary({ output: byte }, () => 'text')
+  // @ts-expect-error a handler of something else than the schema gives
+  unary({ input: byte }, (text: string) => text)
+  // @ts-expect-error what is no schema
+  unary({ input: 'number' }, () => 1)
+
+  registry.use(async (call) => {
+    hasType<string>()(call.plugin, true)
+    // @ts-expect-error middleware of a server has no options of a caller
+    call.options
+    if (call.kind === 'duplex') {
+      hasType<AsyncIterable<unknown>>()(call.input, true)
+      hasType<AsyncIterable<unknown>>()(await call.next(), true)
+    }
+    if (call.kind === 'raw') hasType<RawAnswer<unknown>>()(await call.next(), true)
+    // @ts-expect-error a stream of items takes a stream of items
+    if (call.kind === 'client') return call.next({ input: 7 })
+    return call.next()
+  })
+  const either: Middleware = (call) => call.next()
+  registry.register({}, { use: [either] })
+  registry.client(() => Promise.reject(new Error('never')), manifest, { use: [either] })
+  const ofServer: ServerMiddleware = (call) => call.next()
+  // @ts-expect-error middleware of the other side
+  registry.client(() => Promise.reject(new Error('never')), manifest, { use: [ofServer] })
+
+  class Known extends RpcError {
+    static readonly rpcCode = 1
+    constructor(message: string, options?: RpcErrorOptions) {
+      super(Known.rpcCode, message, options)
+    }
+  }
+  unary(() => 1, { errors: [Known] })
+  // @ts-expect-error a class without a code
+  unary(() => 1, { errors: [RpcError] })
+  // @ts-expect-error errors that are no RpcError
+  registry.client(() => Promise.reject(new Error('never')), manifest, { errors: [TypeError] })
+
+  hasType<MethodDescription[]>()(await registry.methodsOf(() => Promise.reject(new Error('never'))), true)
+
+  await remote.square({ value: 1 }, { retry: { attempts: 2 }, hedge: { afterMs: 10 } })
+  // @ts-expect-error a hedge without its time
+  await remote.square({ value: 1 }, { hedge: { max: 2 } })
+  // @ts-expect-error codes are numbers
+  registry.client(() => Promise.reject(new Error('never')), manifest, { retry: { codes: ['BUSY'] } })
+
   // @ts-expect-error a handler that handles nothing
   class Missing extends UnaryHandler<ContainerType, null, null> {}
   registry.register({ missing: new Missing({}) })

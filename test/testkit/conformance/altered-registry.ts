@@ -99,6 +99,8 @@ export function plain(registry: RpcRegistry) {
   return {
     register: registry.register.bind(registry),
     client: registry.client.bind(registry),
+    use: registry.use.bind(registry),
+    methodsOf: registry.methodsOf.bind(registry),
     get methods() {
       return registry.methods
     }

@@ -57,6 +57,19 @@ const lazyViews: Change = (registry) => ({
 })
 const code = (wanted: string, change: (error: PeerloomError) => unknown) => (error: PeerloomError) =>
   error.code === wanted ? change(error) : error
+/** Offers methods as if they did not say this of themselves. */
+const deafTo =
+  (option: string): Change =>
+  (registry) => ({
+    register: (methods, options = {}) => {
+      const mute = Object.entries(methods).map(([name, method]) => [name, { ...method, [option]: undefined }])
+      const { defaults = {} } = options
+      return registry.register(Object.fromEntries(mute) as MethodMap, {
+        ...options,
+        defaults: { ...defaults, [option]: undefined }
+      })
+    }
+  })
 const other = (): Error => new PeerloomError('ACME_OTHER', 'something else')
 
 /** For each test of the suite, a registry that it refuses. */ export const brokenRegistries: Readonly<
@@ -121,6 +134,9 @@ const other = (): Error => new PeerloomError('ACME_OTHER', 'something else')
   'tells the caller of another error by its message, and of a bad input by its code': onFailure((error) =>
     error instanceof RpcError ? new RpcError(RpcCode.HANDLER_FAILED, error.message) : error
   ),
+  'gives an error as an instance of the class that the caller has for its code': (registry) => ({
+    client: (target, manifest, options) => registry.client(target, manifest, { ...options, errors: [] })
+  }),
   'sends no stack': onHandlers((handle) => (...parameters) => {
     try {
       return handle(...parameters)
@@ -275,5 +291,31 @@ const other = (): Error => new PeerloomError('ACME_OTHER', 'something else')
         const { result, body } = answer as RawAnswer<unknown>
         return { result, body: eager(body as AsyncIterable<Uint8Array>) }
       }
-  )
+  ),
+  'answers BUSY beyond a rate, with the time after which to come again': onFailure(
+    (error) => new RpcError(RpcCode.BUSY, error.message)
+  ),
+  'answers BUSY beyond the calls of a method at a time': deafTo('limits'),
+  'refuses an input that is too long or too deep for its method with INVALID_PARAMS': deafTo('limits'),
+  'answers FORBIDDEN to whom a method is not for, or METHOD_NOT_FOUND if it is hidden': deafTo('hidden'),
+  'gives handlers of every kind what their schema gives, and refuses what it refuses': deafTo('input'),
+  'gives callers what their schema gives, and fails if it refuses the answer': (registry) => ({
+    client: (target, manifest, options) => {
+      const mute = Object.entries(manifest).map(([name, method]) => [name, { ...method, output: undefined }])
+      return registry.client(target, Object.fromEntries(mute) as never, options)
+    }
+  }),
+  'runs middleware in its order, on both sides, for calls of every kind, and tells each end': (registry) => ({
+    client: (target, manifest, options) => registry.client(target, manifest, { ...options, use: [] })
+  }),
+  'lets middleware refuse a call': (registry) => ({
+    register: (methods, options) => registry.register(methods, { ...options, use: [] })
+  }),
+  'takes the middleware of a plugin back when it stops': onViews((view) => ({
+    use: (middleware) => {
+      view.register({ stays: { kind: 'unary', handle: () => 1 } }, { use: [middleware] })
+      return () => undefined
+    }
+  })),
+  'lists to a peer what that may call, and nothing else': deafTo('allow')
 }

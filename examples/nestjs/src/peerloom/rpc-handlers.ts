@@ -1,6 +1,5 @@
 import type { DiscoveryService, MetadataScanner } from '@nestjs/core'
 import { definePlugin, KernelError, RpcRegistry, type AnyMethod, type Plugin } from 'peerloom'
-import { checkedHandler } from './checked-handler.js'
 import { RPC_HANDLER, type RpcHandlerMetadata } from './rpc-handler.js'
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number]
@@ -34,6 +33,6 @@ function* methodsOf(owner: InstanceWrapper, scanner: MetadataScanner): Generator
       throw new KernelError('ERR_PLUGIN', `${place}: the provider must be a singleton, and all that it injects too`)
     }
     const { name, method, input } = metadata
-    yield [name, { ...method, handle: checkedHandler(method.kind, handler.bind(instance), input) } as AnyMethod]
+    yield [name, { ...method, input, handle: handler.bind(instance) } as AnyMethod]
   }
 }
