@@ -47,8 +47,9 @@ interface Failure {
   readonly message: string
 }
 
-/** Calls without a pause until told to stop. */
+/** Calls without a pause until told to stop, or until the test is over. */
 class Load {
+  static readonly all = new Set<Load>()
   /** Answers that are wrong, and errors that are none of ours. */
   readonly surprises: unknown[] = []
   readonly failed: Failure[] = []
@@ -58,6 +59,7 @@ class Load {
   readonly #loops: Promise<void>[]
 
   constructor(client: Client<typeof api>, width = 8) {
+    Load.all.add(this)
     this.#loops = Array.from({ length: width }, (_, i) => this.#loop(client, i % 2 === 0 ? 'square' : 'cube'))
   }
 
@@ -96,6 +98,12 @@ const gc = ((): (() => void) => {
 })()
 
 describe('a node whose plugins are replaced while it works', () => {
+  // One that fails would otherwise leave a load that calls nobody, as fast as it can, for ever.
+  afterEach(async () => {
+    await Promise.all(Array.from(Load.all, (load) => load.stop()))
+    Load.all.clear()
+  })
+
   it('goes on answering and calling through the handles that everybody holds', async () => {
     await using seed = await createNode({ ...LOCAL, plugins: [calculator] })
     const seeds = [seed.contact]
