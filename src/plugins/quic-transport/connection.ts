@@ -205,6 +205,8 @@ export class QuicConnection implements Connection, MessageOwner, Draining {
     const pathsLeft = this.#ways.left
     const streams = this.#streams.stats
     const { ownStreams } = streams
+    const { resets } = this.#streams
+    const streamsLeft = this.native.peerStreamsLeftBidi()
     const path = this.native.pathStats().find(({ active }) => active)
     return {
       rttMs: path?.rtt ?? 0,
@@ -212,7 +214,7 @@ export class QuicConnection implements Connection, MessageOwner, Draining {
       receivedBytes: recvBytes,
       lostPackets: lost,
       pathsLeft,
-      worn: isWorn({ pathsLeft, streamsLeft: this.native.peerStreamsLeftBidi(), ownStreams, firstStreams }),
+      worn: isWorn({ pathsLeft, streamsLeft, ownStreams, firstStreams, resets }),
       lostBytes,
       congestionWindowBytes: path?.cwnd ?? 0,
       sentMessages: this.#messages.sent,

@@ -42,6 +42,8 @@ export interface StreamOwner {
   schedule(): void
   /** Sends what quiche has to send, without waiting for the turn. */
   flush(): void
+  /** A side of the stream was reset, by whichever end: what was unread of it may be lost to the connection's window. */
+  wasReset(): void
   /** Reading was given up: the stream is to be released when the peer has ended it. */
   awaitRelease(stream: QuicStream): void
   /** Both sides of the stream are over. */
@@ -118,6 +120,7 @@ export class QuicStream implements Stream {
       received = owner.native.streamRecv(this.id, room)
     } catch (error) {
       this.#readEnd = this.#errorOf(error)
+      this.owner.wasReset()
       // quiche keeps a reset stream, and its place within the limit, for as long as its reset can still be read.
       this.#shutdown(READ_SIDE, CloseCode.OK)
       throw this.#readEnd
@@ -165,6 +168,7 @@ export class QuicStream implements Stream {
     this.#chunks.length = 0
     this.#buffered = 0
     this.#writeEnd = new PeerloomError('ERR_STREAM_CLOSED', 'the stream was given up on this side')
+    this.owner.wasReset()
     this.#goFirst()
     this.#shutdown(WRITE_SIDE, code)
   }

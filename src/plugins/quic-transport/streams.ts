@@ -45,6 +45,8 @@ export class Streams implements StreamOwner {
   readonly #untaken: QuicStream[] = []
   /** Ids below the highest that the peer has used, which have not shown up yet: packets overtake each other. */
   readonly #skipped = new Set<number>()
+  /** Sides of streams that either end has reset so far. */
+  resets = 0
   #nextOwn: number
   #nextOfPeer: number
   #ownOpen = 0
@@ -60,6 +62,10 @@ export class Streams implements StreamOwner {
     this.native = driver.native
     this.#nextOwn = driver.isClient ? CLIENT_STREAMS : SERVER_STREAMS
     this.#nextOfPeer = driver.isClient ? SERVER_STREAMS : CLIENT_STREAMS
+  }
+
+  wasReset(): void {
+    this.resets++
   }
 
   get arrivals(): number {
