@@ -98,7 +98,7 @@ export class Sessions {
     for (const session of [...this.#sessions]) session.driver.abandon()
   }
 
-  /** Begins a session. Throws `ERR_DIAL` if the native library does not, and leaves nothing then. */
+  /** Begins a session. What the native library throws becomes the cause of an `ERR_DIAL`, and nothing is left then. */
   begin(beginning: Beginning): Session {
     const { way, expected } = beginning
     const { host } = this
