@@ -33,6 +33,7 @@ export const errorCodes = {
   ERR_CONNECT: 'a node could not be reached; the report lists every candidate',
   ERR_RPC: 'a call ended in an error; `rpcCode` is the JSON-RPC code',
   ERR_RPC_TIMEOUT: 'a call took longer than its deadline',
+  ERR_RPC_IDLE: 'no item of a streaming call came, or was taken, for too long',
   ERR_RPC_PROTOCOL: 'the peer broke the RPC wire format'
 } as const
 

@@ -20,8 +20,16 @@ export const RpcCode = {
   /** The node has too much to do. */
   BUSY: -32003,
   /** The caller may not call this method. */
-  FORBIDDEN: -32004
+  FORBIDDEN: -32004,
+  /** No item of a streaming call came, or was taken, for too long. */
+  IDLE: -32005
 } as const
+
+/** The stable codes of those that have one of their own. */
+const CODES: ReadonlyMap<number, string> = new Map([
+  [RpcCode.TIMEOUT, 'ERR_RPC_TIMEOUT'],
+  [RpcCode.IDLE, 'ERR_RPC_IDLE']
+])
 
 export interface RpcErrorOptions extends ErrorOptions {
   readonly data?: JsonValue | undefined
@@ -42,7 +50,7 @@ export class RpcError extends PeerloomError {
     message: string,
     options: RpcErrorOptions = {}
   ) {
-    super(rpcCode === RpcCode.TIMEOUT ? 'ERR_RPC_TIMEOUT' : 'ERR_RPC', message, options)
+    super(CODES.get(rpcCode) ?? 'ERR_RPC', message, options)
     this.data = options.data
   }
 }

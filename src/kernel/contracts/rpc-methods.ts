@@ -64,6 +64,11 @@ export interface MethodOptions {
   /** Milliseconds that a call may take; the registry's default unless given. The caller's own limit, if shorter, wins. */
   readonly timeoutMs?: number
   /**
+   * Milliseconds for which a streaming call may wait for an item of the other side, or for the other side to take one;
+   * the registry's default unless given, which is no limit. Each side counts for itself. Not for unary and raw calls.
+   */
+  readonly idleTimeoutMs?: number
+  /**
    * A call may be made twice without harm. Where the method is called, one that is cut off is made again (for unary
    * methods of a `Peer`). Where it is offered, a call may be run before its caller's handshake is done, if the transport
    * takes early data: so it may be a copy, run once more and up to a minute late.
@@ -198,6 +203,8 @@ export interface TimerLike {
 }
 
 export interface CallOptions extends CallPolicies {
+  /** As in `MethodOptions`, for this call on this side; in place of what the manifest says. */
+  readonly idleTimeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
   /** How long the call may take: milliseconds, or a timer that has them. The shorter of both sides' limits wins. */
   readonly timer?: number | TimerLike | undefined
@@ -214,7 +221,7 @@ export interface RawResponse<O> {
  * step, a body when it is read)
  * - in an `RpcError` with what the other side said when that side fails,
  * - in the signal's reason when `signal` is aborted: itself if it is of our family, else the cause of an `ERR_ABORTED`,
- * - in `ERR_RPC_TIMEOUT` at its deadline, wherever the call then stands,
+ * - in `ERR_RPC_TIMEOUT` at its deadline, wherever the call then stands, and in `ERR_RPC_IDLE` after too long a pause,
  * - in `ERR_CONNECTION_CLOSED` when the connection ends, and in `ERR_ABORTED` when this node's registry stops,
  * - in `ERR_INVALID_INPUT` for an input that JSON cannot say, and in whatever a source of input throws.
  *

@@ -1,12 +1,5 @@
 import * as v from 'valibot'
-import {
-  unary,
-  type CallMeta,
-  type CallOptions,
-  type Clock,
-  type MethodDescription,
-  type RpcTarget
-} from '../../kernel/index.js'
+import { unary, type CallMeta, type CallOptions, type MethodDescription, type RpcTarget } from '../../kernel/index.js'
 import { callerOf } from './call.js'
 import type { RpcEnvironment } from './environment.js'
 import { offeredMethod, type OfferedMethod } from './method.js'
@@ -18,13 +11,13 @@ export const METHODS = 'rpc.methods'
 /** It asks every access rule there is, so one peer may not do so all the time. */
 const LIMITS = { ratePerPeer: { perSecond: 1, burst: 10 }, concurrentPerPeer: 2 }
 
-export function introspection(all: () => Iterable<OfferedMethod>, clock: Clock): OfferedMethod {
+export function introspection(all: () => Iterable<OfferedMethod>, environment: RpcEnvironment): OfferedMethod {
   const list = unary(async (_input: unknown, { meta }) => {
     const asked = [...all()].filter(({ name }) => name !== METHODS)
     const allowed = await Promise.all(asked.map((method) => isFor(meta, method)))
     return { methods: asked.filter((_, i) => allowed[i]).map(describe) }
   })
-  return offeredMethod(METHODS, 'rpc', { ...list, idempotent: true, limits: LIMITS }, {}, clock)
+  return offeredMethod(METHODS, 'rpc', { ...list, idempotent: true, limits: LIMITS }, {}, environment)
 }
 
 async function isFor(caller: CallMeta, { name, options }: OfferedMethod): Promise<boolean> {

@@ -17,6 +17,7 @@ const rate = v.strictObject({
 /** What `MethodOptions` may say. Members of the method itself, and those of later versions, are passed over. */
 const methodOptions = v.object({
   timeoutMs: v.optional(positive),
+  idleTimeoutMs: v.optional(positive),
   idempotent: v.optional(v.boolean()),
   hidden: v.optional(v.boolean()),
   allow: v.optional(isFunction),

@@ -14,6 +14,8 @@ import {
 } from '../../kernel/index.js'
 import { ruled } from './access.js'
 import { errorClasses } from './error-classes.js'
+import type { RpcEnvironment } from './environment.js'
+import { unlessIdle } from './idle.js'
 import { limited } from './limits.js'
 import { callerKind, handlerKind, handleWithClass } from './matrix.js'
 import { checkMiddleware } from './middleware.js'
@@ -67,12 +69,13 @@ export function offeredMethod(
   plugin: string,
   given: AnyMethod | ClassHandler,
   { defaults, use }: Pick<RegisterOptions, 'defaults' | 'use'>,
-  clock: Clock
+  { clock, options: { defaultIdleTimeoutMs } }: Pick<RpcEnvironment, 'clock' | 'options'>
 ): OfferedMethod {
   const { kind, run, own, input, binary } = handlerOf(name, given)
   const options = checkOptions(name, { ...defaults, ...own })
   errorClasses(name, options.errors)
-  const inner = guarded({ name, kind }, run, options, input, clock)
+  const lively = unlessIdle({ name, kind }, run, options.idleTimeoutMs ?? defaultIdleTimeoutMs, clock)
+  const inner = guarded({ name, kind }, lively, options, input, clock)
   return {
     name,
     kind,

@@ -10,6 +10,8 @@ export const rpcOptions = v.strictObject({
    * no limit.
    */
   defaultTimeoutMs: v.optional(v.pipe(v.number(), v.minValue(1)), 60_000),
+  /** Milliseconds for which a streaming call may stand still, unless the method or the caller says otherwise. */
+  defaultIdleTimeoutMs: v.optional(v.pipe(v.number(), v.minValue(1)), Infinity),
   /** Longest message taken or sent, in bytes. */
   maxMessageBytes: v.optional(
     v.pipe(v.number(), v.integer(), v.minValue(1024), v.maxValue(64 * 1024 * 1024)),

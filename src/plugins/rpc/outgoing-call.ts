@@ -38,6 +38,9 @@ export function limitOfCall(
     throw new InvalidInputError('retry and hedge are for unary calls of methods that are marked idempotent')
   }
   if (options?.signal !== undefined) checkSignal(options.signal)
+  if (options?.idleTimeoutMs !== undefined && !(options.idleTimeoutMs > 0)) {
+    throw new InvalidInputError('idleTimeoutMs must be a positive number of milliseconds')
+  }
   const own = options?.timer === undefined ? defaultTimeoutMs : timerLimit(options.timer)
   if (options?.signal?.aborted === true) throw abortReason(options.signal)
   return Math.min(own, inputLimit(input))
@@ -219,7 +222,8 @@ export class OutgoingCall implements BodySink {
   }
 
   readonly #onAbort = (): void => {
-    this.fail(abortReason(this.#signal as AbortSignal), CloseCode.CANCELLED)
+    const reason = abortReason(this.#signal as AbortSignal)
+    this.fail(reason, isIdle(reason) ? CloseCode.IDLE : CloseCode.CANCELLED)
   }
 
   #release(): void {
@@ -235,7 +239,16 @@ export function closeCodeOf(error: unknown): number {
   return isBusy(error) ? CloseCode.LIMIT : CloseCode.CANCELLED
 }
 
+/** What the other side says by a code with which it gives a call up for its time. */
 function timedOut(error: unknown): RpcError | undefined {
-  if (!(error instanceof StreamResetError) || error.streamCode !== CloseCode.TIMEOUT) return undefined
-  return new RpcError(RpcCode.TIMEOUT, 'the call took longer than the other side allows', { cause: error })
+  if (!(error instanceof StreamResetError)) return undefined
+  if (error.streamCode === CloseCode.TIMEOUT) {
+    return new RpcError(RpcCode.TIMEOUT, 'the call took longer than the other side allows', { cause: error })
+  }
+  if (error.streamCode !== CloseCode.IDLE) return undefined
+  return new RpcError(RpcCode.IDLE, 'the call stood still for longer than the other side allows', { cause: error })
+}
+
+function isIdle(error: unknown): boolean {
+  return error instanceof RpcError && error.rpcCode === RpcCode.IDLE
 }

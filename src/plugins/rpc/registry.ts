@@ -28,6 +28,7 @@ import { withAnswer } from './answer.js'
 import { callerOf } from './call.js'
 import { ConnectionServer } from './connection-server.js'
 import type { RpcEnvironment } from './environment.js'
+import { callUnlessIdle } from './idle.js'
 import { introspection, METHODS, methodsOf } from './introspection.js'
 import { behind, callBehind, checkMiddleware } from './middleware.js'
 import { binarySides, manifestKind, offeredMethod, wireName, type OfferedMethod } from './method.js'
@@ -44,12 +45,9 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
   readonly #servers = new Map<Connection, ConnectionServer>()
 
   constructor(private readonly environment: RpcEnvironment) {
-    const { clock, options } = environment
-    if (options.listMethods)
-      this.#methods.set(
-        METHODS,
-        introspection(() => this.#methods.values(), clock)
-      )
+    if (!environment.options.listMethods) return
+    const all = (): Iterable<OfferedMethod> => this.#methods.values()
+    this.#methods.set(METHODS, introspection(all, environment))
   }
 
   get methods(): RpcRegistry['methods'] {
@@ -114,7 +112,7 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
   #add(plugin: string, methods: MethodMap, options: RegisterOptions = {}): OfferedMethod[] {
     checkMap('methods', methods)
     const offered = Object.entries(methods).map(([name, method]) =>
-      offeredMethod(wireName(name, options.namespace), plugin, method, options, this.environment.clock)
+      offeredMethod(wireName(name, options.namespace), plugin, method, options, this.environment)
     )
     for (const { name } of offered) {
       const other = this.#methods.get(name)
@@ -169,7 +167,9 @@ export class Registry implements RpcRegistry, PerConsumer<RpcRegistry> {
       const kind = manifestKind(name, entry)
       const binary = binarySides(name, kind, 'binary' in entry ? entry.binary : undefined)
       const call = callerOf(kind, { environment, target, method, binary }) as (...parameters: unknown[]) => unknown
-      const wanted = withAnswer(name, kind, entry, options, call)
+      const idleMs = ('kind' in entry ? entry.idleTimeoutMs : undefined) ?? environment.options.defaultIdleTimeoutMs
+      const lively = callUnlessIdle(kind, call, idleMs, environment.clock)
+      const wanted = withAnswer(name, kind, entry, options, lively)
       const intercepted = callBehind(use, { method, kind, peer }, wanted, environment)
       const mayRepeat = kind === 'unary' && 'idempotent' in entry && entry.idempotent
       return [

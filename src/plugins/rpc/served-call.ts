@@ -89,7 +89,11 @@ export abstract class ServedCall extends Deadline implements CallContext {
 
 /** What a caller says by the code with which it gives a call up. */
 export function givenUp(code: number, cause?: StreamResetError): RpcError {
-  return code === CloseCode.TIMEOUT
-    ? new RpcError(RpcCode.TIMEOUT, 'the call took longer than its caller waits', { cause })
-    : new RpcError(RpcCode.CANCELLED, 'the caller gave up', { cause })
+  if (code === CloseCode.TIMEOUT) {
+    return new RpcError(RpcCode.TIMEOUT, 'the call took longer than its caller waits', { cause })
+  }
+  if (code === CloseCode.IDLE) {
+    return new RpcError(RpcCode.IDLE, 'the call stood still for longer than its caller waits', { cause })
+  }
+  return new RpcError(RpcCode.CANCELLED, 'the caller gave up', { cause })
 }

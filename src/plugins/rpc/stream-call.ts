@@ -119,6 +119,7 @@ function closeCodeOf(error: unknown): number {
   if (error instanceof WireError) return CloseCode.PROTOCOL
   if (!(error instanceof RpcError)) return CloseCode.OK
   if (error.rpcCode === RpcCode.TIMEOUT) return CloseCode.TIMEOUT
+  if (error.rpcCode === RpcCode.IDLE) return CloseCode.IDLE
   if (isBusy(error)) return CloseCode.LIMIT
   return error.rpcCode === RpcCode.CANCELLED ? CloseCode.CANCELLED : CloseCode.OK
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { RpcCode, unary, type MethodOptions } from '../../kernel/index.js'
+import { client, RpcCode, server, unary, type MethodOptions } from '../../kernel/index.js'
 import { methods } from './rpc-calls.js'
 import { bytesOf, collect, failure, has, type RpcTest, type RpcWorld } from './rpc-registry.js'
 
@@ -54,6 +54,27 @@ export function rpcLimitTests(test: RpcTest): void {
     assert.equal(await call([1, 2]), 1)
     has(await failure(call('a long text')), { rpcCode: RpcCode.INVALID_PARAMS })
     has(await failure(call([[]])), { rpcCode: RpcCode.INVALID_PARAMS })
+  })
+
+  test('ends a streaming call that stands still, at both ends', async ({ a, b, time, seen }) => {
+    const options = { idleTimeoutMs: 50 }
+    b.registry.register({
+      all: client<number, never>((items, context) => {
+        seen.contexts.push(context)
+        return collect(items).then(() => new Promise<never>(() => undefined))
+      }, options),
+      many: server<null, number>(async function* (_input, context) {
+        seen.contexts.push(context)
+        yield* seen.stuck('many', 1)
+      })
+    })
+    const manifest = { all: client<number, never>(), many: server<null, number>(undefined, options) }
+    const remote = a.registry.client(a.connection, manifest)
+    const calls = [failure(remote.all(seen.stuck('all', 1))), failure(collect(remote.many(null)))]
+    for (const error of await Promise.all(calls)) {
+      has(error, { code: 'ERR_RPC_IDLE', rpcCode: RpcCode.IDLE })
+    }
+    await seen.aborted(time, 2, { code: 'ERR_RPC_IDLE' })
   })
 
   test('answers FORBIDDEN to whom a method is not for, or METHOD_NOT_FOUND if it is hidden', async ({ a, b }) => {

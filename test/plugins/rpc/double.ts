@@ -72,6 +72,11 @@ export class StreamDouble implements Stream {
     return undefined
   }
 
+  /** Bytes that have come and were not taken yet. */
+  get unread(): number {
+    return this.input.bytes
+  }
+
   write(chunk: Uint8Array): boolean {
     this.#checkWrite()
     for (const piece of this.connection.cut(chunk)) {

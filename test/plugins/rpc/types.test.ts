@@ -154,6 +154,10 @@ export async function misuse(registry: RpcRegistry): Promise<void> {
   // @ts-expect-error codes are numbers
   registry.client(() => Promise.reject(new Error('never')), manifest, { retry: { codes: ['BUSY'] } })
 
+  remote.count(3, { idleTimeoutMs: 1000 })
+  // @ts-expect-error an idle limit is milliseconds
+  remote.count(3, { idleTimeoutMs: '1 s' })
+
   // @ts-expect-error a handler that handles nothing
   class Missing extends UnaryHandler<ContainerType, null, null> {}
   registry.register({ missing: new Missing({}) })

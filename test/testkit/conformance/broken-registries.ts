@@ -297,6 +297,7 @@ const other = (): Error => new PeerloomError('ACME_OTHER', 'something else')
   ),
   'answers BUSY beyond the calls of a method at a time': deafTo('limits'),
   'refuses an input that is too long or too deep for its method with INVALID_PARAMS': deafTo('limits'),
+  'ends a streaming call that stands still, at both ends': deafTo('idleTimeoutMs'),
   'answers FORBIDDEN to whom a method is not for, or METHOD_NOT_FOUND if it is hidden': deafTo('hidden'),
   'gives handlers of every kind what their schema gives, and refuses what it refuses': deafTo('input'),
   'gives callers what their schema gives, and fails if it refuses the answer': (registry) => ({
