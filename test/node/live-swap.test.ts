@@ -90,7 +90,7 @@ class Load {
 }
 
 const isCutOff = ({ method, code }: Failure): boolean =>
-  method === 'cube' && (code === 'ERR_CONNECTION_CLOSED' || code === 'ERR_ABORTED')
+  method === 'cube' && ['ERR_CONNECTION_CLOSED', 'ERR_ABORTED', 'ERR_STREAM_RESET'].includes(code)
 
 const gc = ((): (() => void) => {
   setFlagsFromString('--expose-gc')

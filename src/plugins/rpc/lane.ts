@@ -188,7 +188,8 @@ export class Lane implements LaneFrames, LaneSink, Swept {
       while (!this.#gone) {
         const chunk = this.stream.read()
         if (chunk === undefined) return
-        if (chunk === null) throw new WireError('the stream ended before its last frame')
+        // A lane ends with a frame that says so; a reset may, very seldom, look like an end (docs/protocol.md).
+        if (chunk === null) throw new StreamResetError(CloseCode.CANCELLED)
         this.#push(chunk)
       }
     } catch (error) {

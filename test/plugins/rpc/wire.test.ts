@@ -183,9 +183,11 @@ for (const [way, options] of WAYS) {
             pass: () => collect(remote().pass([])),
             bytes: async () => textOf((await remote().bytes(1, [])).body)
           }
-          expect(await rejection(calls[kind]!())).to.include({ code: 'ERR_RPC_PROTOCOL' })
+          // On a lane an end that nothing announced stands for a reset.
+          const error = await rejection(calls[kind]!())
+          expect(error).to.have.property('code').that.is.oneOf(['ERR_RPC_PROTOCOL', 'ERR_STREAM_RESET'])
           const stream = pair.caller.connection.opened.at(-1)!
-          expect(stream.codes.stop).to.equal(CloseCode.PROTOCOL)
+          expect(stream.codes.stop).to.be.oneOf([CloseCode.PROTOCOL, CloseCode.CANCELLED])
           for (const open of connection.streams) open.stop(0)
           await nothingLeft()
         }),
