@@ -10,6 +10,9 @@ const NEAR_MS = 10
 /** After so many calls it is looked again how far away the peer is; it may have moved. */
 const CALLS_PER_LOOK = 1_024
 
+/** The time in which calls are counted: a few are cheaper alone, since a lane has to be ended, too. */
+const COUNTED_MS = 1_000
+
 /**
  * The lanes of this node to one peer. What goes in one packet goes on one lane. The next packet takes one on which nothing
  * can be stuck behind a lost packet, as far as that is known.
@@ -19,15 +22,19 @@ export class Lanes {
   /** Bytes that one turn says on one lane. */
   #share = PACKET_BYTES
   #picks = 0
+  /** Small calls since then. */
+  #calls = 0
+  #since = -Infinity
 
   constructor(
     private readonly connection: Connection,
     private readonly environment: RpcEnvironment
   ) {}
 
-  /** A lane for another call; nothing if all are full, or none may be opened. Throws as `Connection.tryOpen` does. */
+  /** A lane for another call; nothing if it is better alone, or none may be opened. Throws as `Connection.tryOpen` does. */
   pick(): Lane | undefined {
     const { gather, options } = this.environment
+    if (this.#lanes.length === 0 && this.#isRare()) return undefined
     if (this.#picks++ % CALLS_PER_LOOK === 0) {
       this.#share = this.connection.stats().rttMs < NEAR_MS ? Infinity : PACKET_BYTES
     }
@@ -47,6 +54,15 @@ export class Lanes {
     const lane = new Lane(stream, this.environment, this.#forget)
     this.#lanes.push(lane)
     return lane
+  }
+
+  #isRare(): boolean {
+    const now = this.environment.deadlines.now()
+    if (now - this.#since >= COUNTED_MS) {
+      this.#since = now
+      this.#calls = 0
+    }
+    return this.#calls++ < this.environment.options.laneAfterCalls
   }
 
   /** The other side answers a call on a stream of its own. */

@@ -29,6 +29,8 @@ export const rpcOptions = v.strictObject({
    * stream of its own to each call.
    */
   maxLanes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_SERVED_LANES)), 8),
+  /** Small calls to a peer within a second that have streams of their own before a lane is opened for further ones. */
+  laneAfterCalls: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 4),
   /** Milliseconds without a call after which a lane is ended; twice as many at most. */
   laneIdleMs: v.optional(v.pipe(v.number(), v.minValue(1)), 1_000),
   /** Calls served at a time for one connection; those beyond are answered with BUSY. */

@@ -49,7 +49,7 @@ export interface Side {
 /** Both ways in which small calls travel: each suite of behaviour is run in both. */
 export const WAYS = [
   ['on streams of their own', { maxLanes: 0 }],
-  ['on lanes', {}]
+  ['on lanes', { laneAfterCalls: 0 }]
 ] as const
 
 export interface Pair {

@@ -42,7 +42,7 @@ describe('rpc: lanes', () => {
 
   beforeEach(async () => {
     contexts = []
-    pair = await makePair()
+    pair = await makePair({ caller: { laneAfterCalls: 0 } })
     pair.server.rpc.register(methods)
   })
 
@@ -90,6 +90,21 @@ describe('rpc: lanes', () => {
     expect(order).to.deep.equal([0, 10, 20, 30])
     for (let i = 0; i < 10; i++) await remote().echo(i)
     expect(opened()).to.have.length(1)
+    await nothingLeft()
+  })
+
+  it('are not opened for a few calls a second', async () => {
+    await pair.stop()
+    pair = await makePair({ caller: { laneAfterCalls: 3 } })
+    pair.server.rpc.register(methods)
+    for (const streams of [1, 2, 3]) {
+      await remote().echo(streams)
+      expect(opened()).to.have.length(streams)
+      await pair.clock.advance(600)
+    }
+    expect(pair.caller.connection.streams.size).to.equal(0)
+    for (let i = 0; i < 10; i++) await remote().echo(i)
+    expect(opened()).to.have.length(6)
     await nothingLeft()
   })
 
@@ -148,7 +163,7 @@ describe('rpc: lanes', () => {
       [50, 4]
     ] as const) {
       await pair.stop()
-      pair = await makePair()
+      pair = await makePair({ caller: { laneAfterCalls: 0 } })
       pair.server.rpc.register(methods)
       pair.caller.connection.rttMs = rttMs
       await Promise.all(Array.from({ length: 20 }, () => remote().echo('x'.repeat(100))))
@@ -252,7 +267,7 @@ describe('rpc: lanes', () => {
 
   it('end in the error of the other side when it refuses them', async () => {
     await pair.stop()
-    pair = await makePair({ server: { maxConcurrentCalls: 1 } })
+    pair = await makePair({ caller: { laneAfterCalls: 0 }, server: { maxConcurrentCalls: 1 } })
     pair.server.rpc.register(methods)
     const slow = remote().later(10)
     await pair.clock.advance(1)
