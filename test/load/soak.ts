@@ -27,6 +27,7 @@ const MAX_COMPLAINTS = 20
 
 interface Run {
   readonly actions: Readonly<Record<string, number>>
+  readonly moves: World['moves']
   readonly tally: Tally
   readonly complaints: string[]
 }
@@ -54,7 +55,7 @@ async function soak(ms: number, seed: number): Promise<Run> {
   await settles(Promise.all(running), PATIENCE_MS)
   const tally = await world.stop()
   await Promise.all(running)
-  return { actions, tally, complaints }
+  return { actions, moves: world.moves, tally, complaints }
 }
 
 function settles(work: Promise<unknown>, ms: number): Promise<boolean> {
@@ -70,17 +71,18 @@ const seed = Number(values.seed ?? 1)
 
 await soak(REHEARSAL_MS, seed)
 const before = { heap: heapBytes(), handles: handles() }
-const { actions, tally, complaints } = await soak(seconds * 1_000, seed)
+const { actions, moves, tally, complaints } = await soak(seconds * 1_000, seed)
 const after = { heap: heapBytes(), handles: handles() }
 
 const streams = Object.values(actions).reduce((sum, count) => sum + count, 0)
 if (tally.unheardGivingUp > Math.max(1, UNHEARD_SHARE * streams))
   complaints.push('too many resets or stops went unheard')
 if (tally.resetsAsEnds > Math.max(1, AS_END_SHARE * streams)) complaints.push('too many resets were taken for an end')
+if (moves.failed > moves.made) complaints.push('most moves to a path that works have failed')
 if (after.heap > before.heap + HEAP_TOLERANCE_BYTES) complaints.push('the heap has grown')
 if (JSON.stringify(after.handles) !== JSON.stringify(before.handles)) complaints.push('handles are left')
 
 for (const complaint of complaints.slice(0, MAX_COMPLAINTS)) process.stderr.write(`${complaint}\n`)
-const report = { seconds, seed, actions, ...tally, before, after, complaints: complaints.length }
+const report = { seconds, seed, actions, moves, ...tally, before, after, complaints: complaints.length }
 process.stdout.write(`${JSON.stringify(report)}\n`)
 process.exitCode = complaints.length === 0 ? 0 : 1

@@ -34,6 +34,7 @@ export const ACTIONS: readonly Action[] = [
   { name: 'stop', weight: 100, act: (world) => run(world, { stop: true }) },
   { name: 'reset and stop', weight: 50, act: (world) => run(world, { reset: true, stop: true }) },
   { name: 'stalled reader', weight: 50, act: (world) => run(world, { stall: true }) },
+  { name: 'migrate', weight: 10, act: (world) => world.migrate() },
   { name: 'stalled link', weight: 1, act: stallLink },
   // So often that no connection wears out: of a stream that is reset quiche never gives back all of the window.
   { name: 'redial', weight: 6, act: redial }

@@ -122,7 +122,9 @@ export class Pair {
   #ended(side: Side, info: CloseInfo): void {
     for (const { taker, take } of this.#stories.values()) if (taker === side) take()
     const { code, reason } = this.#closing ?? { code: CloseCode.SHUTDOWN, reason: 'the node is stopping' }
-    if (this.isOver && info.by === 'timeout') this.tally.unheardCloses++
+    // A close that was lost is noticed by the silence, or not before this end's own node stops.
+    const isUnheard = info.by === 'timeout' || (info.by === 'us' && info.code === CloseCode.SHUTDOWN)
+    if (this.isOver && isUnheard) this.tally.unheardCloses++
     else if (info.code !== code || info.reason !== reason) this.complain(`a connection ended: ${JSON.stringify(info)}`)
   }
 

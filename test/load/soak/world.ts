@@ -1,7 +1,17 @@
-import { createKernel, Datagrams, Identity, Transport, type Connection, type Random } from '#src/kernel/index.js'
+import {
+  createKernel,
+  Datagrams,
+  Identity,
+  PeerloomError,
+  Transport,
+  type Connection,
+  type DatagramSocket,
+  type Random
+} from '#src/kernel/index.js'
 import type { Address, NodeId } from '#src/model/index.js'
 import { identity } from '#src/plugins/identity/index.js'
 import { MemoryNetwork, memoryNetwork, type LinkOptions } from '#src/plugins/memory-network/index.js'
+import { paths } from '#src/plugins/paths/index.js'
 import { quicTransport } from '#src/plugins/quic-transport/index.js'
 import { seededRandom } from '#src/testkit/index.js'
 import { addTally, noTally, Pair, type Side, type Tally } from './pair.js'
@@ -15,12 +25,16 @@ const MAX_STREAMS = 64
 /** A close that was lost is noticed after that. */
 const IDLE_TIMEOUT_MS = 15_000
 const KEEP_ALIVE_MS = 1_000
+/** Why a connection may stay where it is: nothing was answered over the lossy link in time, or it has ended. */
+const STAYS: readonly string[] = ['ERR_PATH', 'ERR_CONNECTION_CLOSED']
 
 interface Node {
   readonly id: NodeId
   readonly address: Address
   readonly transport: Transport
   readonly accepted: () => Promise<Connection>
+  /** The primary socket and a further one. */
+  readonly sockets: readonly [DatagramSocket, DatagramSocket]
   readonly stop: () => Promise<void>
 }
 
@@ -32,6 +46,11 @@ export class World {
   readonly #all = new Set<Pair>()
   #dialling: Promise<unknown> = Promise.resolve()
   #redials = 0
+  /** The nodes at the ends of each connection. */
+  readonly #owners = new WeakMap<Pair, readonly [Node, Node]>()
+  readonly #moving = new Set<Pair>()
+  /** Moves that were made, and those that were not. */
+  readonly moves = { made: 0, failed: 0 }
   /** Of the connections that are over and forgotten. */
   readonly #past = noTally()
 
@@ -70,6 +89,25 @@ export class World {
     this.#forget()
   }
 
+  /** Has one end of a connection move it to any of its sockets, by itself or by asking the other end. */
+  async migrate(): Promise<void> {
+    const pair = this.pick()
+    const side = this.side()
+    const socket = this.#owners.get(pair)?.[side].sockets[this.random.int(2)]
+    if (pair.isOver || this.#moving.has(pair) || socket === undefined) return
+    this.#moving.add(pair)
+    const end = pair.ends[side]
+    try {
+      await end.migrate(await end.probe(end.remote, { via: socket }))
+      this.moves.made++
+    } catch (error) {
+      if (!(error instanceof PeerloomError) || !STAYS.includes(error.code)) throw error
+      this.moves.failed++
+    } finally {
+      this.#moving.delete(pair)
+    }
+  }
+
   /** Cuts the nodes off from each other; the returned function ends it. */
   cut(): () => void {
     return this.network.partition([HOSTS[0]])
@@ -90,12 +128,14 @@ export class World {
 
   /** One after another, so that it is known which dial an accepted connection belongs to. */
   #dial(): Promise<Pair> {
-    const [from, to] = this.side() === 0 ? this.nodes : ([this.nodes[1], this.nodes[0]] as const)
+    const ends = this.side() === 0 ? this.nodes : ([this.nodes[1], this.nodes[0]] as const)
+    const [from, to] = ends
     const dialled = this.#dialling.then(async () => {
       const near = await from.transport.dial(to.id, to.address)
       const far = await to.accepted()
       const pair = new Pair([near, far], (what) => this.complaints.push(what))
       this.#all.add(pair)
+      this.#owners.set(pair, ends)
       return pair
     })
     this.#dialling = dialled
@@ -114,9 +154,14 @@ export class World {
 
 async function startNode(network: MemoryNetwork, host: string): Promise<Node> {
   const quic = { maxStreams: MAX_STREAMS, idleTimeoutMs: IDLE_TIMEOUT_MS, keepAliveMs: KEEP_ALIVE_MS }
-  const kernel = createKernel({ plugins: [identity, memoryNetwork.with({ network, host }), quicTransport.with(quic)] })
+  const kernel = createKernel({
+    plugins: [identity, memoryNetwork.with({ network, host }), paths, quicTransport.with(quic)]
+  })
   await kernel.start()
   const transport = kernel.resolve(Transport)
+  const datagrams = kernel.resolve(Datagrams)
+  const further = await datagrams.open()
+  transport.carry(further)
   const arrived: Connection[] = []
   const waiting: ((connection: Connection) => void)[] = []
   transport.onConnection = (connection) => {
@@ -126,8 +171,9 @@ async function startNode(network: MemoryNetwork, host: string): Promise<Node> {
   }
   return {
     id: kernel.resolve(Identity).nodeId,
-    address: kernel.resolve(Datagrams).primary.local,
+    address: datagrams.primary.local,
     transport,
+    sockets: [datagrams.primary, further],
     accepted: () => {
       const connection = arrived.shift()
       return connection === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(connection)
