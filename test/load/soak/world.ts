@@ -131,14 +131,14 @@ export class World {
     const ends = this.side() === 0 ? this.nodes : ([this.nodes[1], this.nodes[0]] as const)
     const [from, to] = ends
     const dialled = this.#dialling.then(async () => {
-      const near = await from.transport.dial(to.id, to.address)
+      const near = await dialLossy(from, to)
       const far = await to.accepted()
       const pair = new Pair([near, far], (what) => this.complaints.push(what))
       this.#all.add(pair)
       this.#owners.set(pair, ends)
       return pair
     })
-    this.#dialling = dialled
+    this.#dialling = dialled.catch(() => undefined)
     return dialled
   }
 
@@ -149,6 +149,16 @@ export class World {
       this.#all.delete(pair)
       addTally(this.#past, pair.tally)
     }
+  }
+}
+
+/** Dials until it is answered: about one handshake in a thousand loses all its tries on such a link. */
+async function dialLossy(from: Node, to: Node, triesLeft = 3): Promise<Connection> {
+  try {
+    return await from.transport.dial(to.id, to.address)
+  } catch (error) {
+    if (!(error instanceof PeerloomError) || error.code !== 'ERR_DIAL' || triesLeft === 1) throw error
+    return dialLossy(from, to, triesLeft - 1)
   }
 }
 
